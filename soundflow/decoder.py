@@ -1,0 +1,80 @@
+"""The decoder's interface: what the engine steps, whichever model is behind it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol, TypeVar
+
+from soundflow.features import Features
+from soundflow.interaction import Action, ModelInfo, PastTurn, Piece, SessionSpec, TurnStart
+
+StateT = TypeVar("StateT")
+
+
+class Speaking(Enum):
+    """Where a burst of speech stands after a step."""
+
+    MORE = "more"  # step again at once
+    WAITING = "waiting"  # the text is being made elsewhere; `ready` will be called
+    DONE = "done"  # nothing more until the next decision; the session listens again
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one session's drained queue led to."""
+
+    action: Action
+    turns: tuple[TurnStart, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What one step added to a session's open turns. A turn is over when a piece says `ended`."""
+
+    pieces: tuple[Piece, ...]
+    speaking: Speaking
+
+
+class Decoder(Protocol[StateT]):
+    """Step many sessions at once. Only the engine calls it, from one thread at a time.
+
+    The decoder numbers a session's turns: from 1, or after the last of the history it is given.
+    It never sees PCM.
+    """
+
+    @property
+    def info(self) -> ModelInfo:
+        """Name and abilities, for `session.opened` and for refusing what cannot be done."""
+        ...
+
+    def start(self, ready: Callable[[StateT], None]) -> None:
+        """Warm up. `ready(state)` may be called from any thread: step that session again."""
+        ...
+
+    def stop(self) -> None:
+        """Release threads and memory; no call follows."""
+        ...
+
+    def open(self, spec: SessionSpec, history: Sequence[PastTurn]) -> StateT:
+        """Make a session's state."""
+        ...
+
+    def listen(self, batch: Sequence[tuple[StateT, Sequence[Features]]]) -> list[Verdict]:
+        """Hear each session's whole drained queue, and decide once for each."""
+        ...
+
+    def speak(self, batch: Sequence[StateT]) -> list[Spoken]:
+        """Advance the speech of each session whose last verdict was `respond`, by one step."""
+        ...
+
+    def instruct(self, state: StateT, text: str) -> None:
+        """Follow `text` from the next chunk on."""
+        ...
+
+    def cancel(self, state: StateT, turn: int) -> None:
+        """Give up a turn; its next step says `ended` with reason cancelled."""
+        ...
+
+    def close(self, state: StateT) -> None:
+        """Forget the session."""
+        ...
