@@ -1,1 +1,1 @@
-"""The Audio Interaction Model as a library: audio in, decisions and text out. Imports no service."""
+"""The Audio Interaction Model as a library: audio in, decisions and text out."""

@@ -59,12 +59,20 @@ class Decoder(Protocol[StateT]):
         """Make a session's state."""
         ...
 
-    def listen(self, batch: Sequence[tuple[StateT, Sequence[Features]]]) -> list[Verdict]:
-        """Hear each session's whole drained queue, and decide once for each."""
+    def listen(
+        self, batch: Sequence[tuple[StateT, Sequence[Features]]]
+    ) -> Sequence[Verdict | Exception]:
+        """Hear each session's whole drained queue, and decide once for each.
+
+        What fails for one session alone is returned in its place; an error raised fails them all.
+        """
         ...
 
-    def speak(self, batch: Sequence[StateT]) -> list[Spoken]:
-        """Advance the speech of each session whose last verdict was `respond`, by one step."""
+    def speak(self, batch: Sequence[StateT]) -> Sequence[Spoken | Exception]:
+        """Advance the speech of each session whose last verdict was `respond`, by one step.
+
+        Failures are returned as by `listen`.
+        """
         ...
 
     def instruct(self, state: StateT, text: str) -> None:

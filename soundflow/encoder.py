@@ -20,8 +20,10 @@ class Encoder(Protocol[StateT]):
         ...
 
     def encode(self, batch: Sequence[tuple[Chunk, StateT]]) -> list[tuple[Features, StateT]]:
-        """Encode one chunk of each of several sessions; a chunk's features do not depend on who
-        shares the batch."""
+        """Encode one chunk of each of several sessions.
+
+        A chunk's features do not depend on who shares the batch.
+        """
         ...
 
     def dump(self, state: StateT) -> bytes:

@@ -1,0 +1,1 @@
+"""What every service shares: messages, errors, metrics, settings."""

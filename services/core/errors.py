@@ -1,0 +1,54 @@
+"""The errors that reach a caller, as one tree; each has a stable code and says what to do.
+
+SoundFlowError
+├── BadRequest          the caller sent something wrong
+├── SessionUnknown      no such session here
+├── SessionExists       that session id is taken
+├── Overloaded          the platform is full; retry after a while
+└── Unavailable         a part that is needed cannot be reached
+"""
+
+
+class SoundFlowError(Exception):
+    """Base of all errors that are told to a caller."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class BadRequest(SoundFlowError):
+    """The caller sent something that cannot be accepted."""
+
+
+class SessionUnknown(SoundFlowError):
+    """The session was never opened here, or is long over."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(
+            "session_unknown",
+            f"there is no open session {session_id!r}; open one with Stream or /v1/stream",
+        )
+
+
+class SessionExists(SoundFlowError):
+    """A session of that id was opened before."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__("session_exists", f"session {session_id!r} exists; choose another id")
+
+
+class Overloaded(SoundFlowError):
+    """No capacity for one more session; those that run keep their speed."""
+
+    def __init__(self, capacity: int, retry_after_s: int) -> None:
+        super().__init__(
+            "overloaded",
+            f"all {capacity} sessions are taken; try again in {retry_after_s} s",
+        )
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(SoundFlowError):
+    """A part of the platform cannot be reached now."""

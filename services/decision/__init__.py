@@ -1,0 +1,1 @@
+"""Decision: features in, one decision for each drained queue out."""

@@ -1,0 +1,1 @@
+"""How services reach the encoder and the decoder."""

@@ -1,0 +1,1 @@
+"""Ingestion: callers in, exact chunks out, events back."""

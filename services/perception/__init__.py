@@ -1,0 +1,1 @@
+"""Perception: chunks in, features out."""

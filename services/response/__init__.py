@@ -1,0 +1,1 @@
+"""Response: decisions in, spoken turns out."""

@@ -1,0 +1,32 @@
+"""Topics inside one process: for `make run` and for tests."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Generic, TypeVar
+
+from services.transport.port import Received
+
+M = TypeVar("M")
+
+
+class MemoryTopic(Generic[M]):
+    """A bounded queue for each consumer group.
+
+    Groups are named at the start, so that a message sent before its consumer runs is kept.
+    """
+
+    def __init__(self, *, groups: Sequence[str], capacity: int = 1024) -> None:
+        self._queues: dict[str, asyncio.Queue[M]] = {
+            group: asyncio.Queue(capacity) for group in groups
+        }
+
+    async def send(self, message: M) -> None:
+        """Append a message for every group; wait while one of them is full."""
+        for queue in self._queues.values():
+            await queue.put(message)
+
+    async def subscribe(self, group: str) -> AsyncIterator[Received[M]]:
+        """Yield the group's messages, each to one subscriber."""
+        queue = self._queues[group]
+        while True:
+            yield Received(await queue.get(), queue.task_done)

@@ -1,0 +1,1 @@
+"""The cascade: pretrained parts in a row, each decision made by rules."""
