@@ -1,0 +1,64 @@
+"""The one place that turns a model's name, or a folder, into weights on this disk."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+from soundflow.checkpoint.errors import (
+    CacheUnwritable,
+    CheckpointError,
+    ModelDamaged,
+    ModelMissing,
+    ModelUnreachable,
+    UnknownModel,
+)
+from soundflow.checkpoint.progress import FetchProgress, Report, Step, silent
+from soundflow.checkpoint.store import Store
+from soundflow.checkpoint.table import GROUPS, TABLE
+
+__all__ = [
+    "GROUPS",
+    "TABLE",
+    "CacheUnwritable",
+    "CheckpointError",
+    "FetchProgress",
+    "ModelDamaged",
+    "ModelMissing",
+    "ModelUnreachable",
+    "Report",
+    "Step",
+    "Store",
+    "UnknownModel",
+    "default_store",
+    "expand",
+    "fetch",
+    "locate",
+    "verify",
+]
+
+
+def default_store() -> Store:
+    """Return the store in the user's cache, or in the folder that SOUNDFLOW_MODELS names."""
+    given = os.environ.get("SOUNDFLOW_MODELS")
+    return Store(Path(given) if given else platformdirs.user_cache_path("soundflow") / "models")
+
+
+def locate(name_or_path: str | Path) -> Path:
+    """Return a model's folder; see `Store.locate`."""
+    return default_store().locate(name_or_path)
+
+
+def fetch(name: str, report: Report = silent) -> Path:
+    """Return a model's folder, downloading it where it is missing; see `Store.fetch`."""
+    return default_store().fetch(name, report)
+
+
+def verify(name: str) -> Path:
+    """Return a model's folder after reading all of it; see `Store.verify`."""
+    return default_store().verify(name)
+
+
+def expand(*names: str) -> tuple[str, ...]:
+    """Replace groups of models by their members; see `Store.expand`."""
+    return default_store().expand(*names)
