@@ -51,6 +51,7 @@ class SessionSpec:
     instruction: free text, as a person would say it; may be empty.
     abilities: empty = what the instruction says.
     source_language, target_language: ISO 639-1 codes; "" = found out from the audio, English.
+    model: "" = the platform's default.
     """
 
     instruction: str = ""
@@ -58,7 +59,7 @@ class SessionSpec:
     source_language: str = ""
     target_language: str = ""
     tenant: str = "default"
-    model: str = "cascade"
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

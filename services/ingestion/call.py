@@ -1,0 +1,165 @@
+"""One caller's live stream: bytes in at the caller's pace, events out, whatever the protocol."""
+
+import asyncio
+import time
+from types import TracebackType
+from typing import Self
+
+from services.core import metrics
+from services.core.errors import BadRequest
+from services.core.events import CloseReason, Gap
+from services.ingestion.outbox import Outbox
+from services.ingestion.service import IngestionService, LiveSession
+from soundflow.audio import CHUNK_MS, AudioError, AudioFormat, AudioIntake, Intake
+from soundflow.interaction import SessionSpec
+
+TICK_S = CHUNK_MS / 1000
+
+
+class Call:
+    """A live call of one session, or of one a channel. Use as a context manager.
+
+    Iterate over `events` in one task and feed audio in another; leaving the context closes what is
+    still open.
+    """
+
+    def __init__(
+        self,
+        ingestion: IngestionService,
+        spec: SessionSpec,
+        audio_format: AudioFormat,
+        *,
+        face: str,
+        split_channels: bool = False,
+    ) -> None:
+        self._ingestion = ingestion
+        self._spec = spec
+        self._face = face
+        count = audio_format.channels if split_channels else 1
+        self.session_ids = [ingestion.new_id() for _ in range(count)]
+        self.events = Outbox(capacity=ingestion.config.outbox_events, sessions=count)
+        self._intake = AudioIntake(self.session_ids, audio_format)
+        self._sessions: dict[str, LiveSession] = {}
+        self._lock = asyncio.Lock()  # the caller's audio and the clock's silence take turns
+        self._finished = False
+        self._started_at = self._audio_at = time.monotonic()
+        self._watch: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the sessions. Overloaded, BadRequest."""
+        opened = await self._ingestion.open(
+            self._spec, self.session_ids, self.events, face=self._face
+        )
+        self._sessions = {session.session_id: session for session in opened}
+        self._watch = asyncio.create_task(self._watch_clock())
+        return self
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close what is open: the caller is gone, or the platform stops."""
+        if self._watch:
+            self._watch.cancel()
+        stopping = error_type is asyncio.CancelledError
+        await self.close(CloseReason.SHUTDOWN if stopping else CloseReason.CLIENT_GONE)
+
+    async def push(self, data: bytes, timestamp_ms: int | None = None) -> None:
+        """Take audio; wait while it runs ahead of the clock by more than the burst allowed.
+
+        BadRequest when the audio cannot be used; the sessions are closed by it.
+        """
+        if self._finished:
+            raise BadRequest("audio_after_end", "the audio was ended; open a new session for more")
+        if len(data) > self._ingestion.config.max_message_bytes:
+            raise BadRequest(
+                "message_too_large",
+                f"one message may hold {self._ingestion.config.max_message_bytes} bytes of audio, "
+                f"this one has {len(data)}; send smaller ones",
+            )
+        async with self._lock:
+            if self._position_ms == 0:
+                self._started_at = time.monotonic()
+            self._audio_at = time.monotonic()
+            await self._pass_on(self._take(data, timestamp_ms))
+        ahead_s = (self._position_ms - self._elapsed_ms - self._ingestion.config.burst_ms) / 1000
+        if ahead_s > 0:
+            await asyncio.sleep(ahead_s)
+
+    async def instruct(self, text: str) -> None:
+        """Give every channel a new instruction."""
+        for session_id in self.session_ids:
+            await self._ingestion.instruct(session_id, text)
+
+    async def cancel(self, turn: int) -> None:
+        """Ask for a turn to end."""
+        for session_id in self.session_ids:
+            await self._ingestion.cancel(session_id, turn)
+
+    async def finish(self) -> None:
+        """The caller sends no more audio; what is left to say follows, then `session.closed`."""
+        if self._finished:
+            return
+        async with self._lock:
+            self._finished = True
+            try:
+                await self._pass_on(self._intake.finish())
+            except AudioError as error:
+                raise BadRequest(error.code, str(error)) from error
+
+    async def close(self, reason: CloseReason) -> None:
+        """End the sessions now; those that ended already stay as they are."""
+        self._finished = True
+        for session in self._sessions.values():
+            if not session.ended.is_set():
+                await self._ingestion.close(session.session_id, reason)
+
+    async def ended(self) -> None:
+        """Wait until every session of the call is closed, for whatever reason."""
+        for session in self._sessions.values():
+            await session.ended.wait()
+
+    @property
+    def _position_ms(self) -> int:
+        return self._intake.position_ms
+
+    @property
+    def _elapsed_ms(self) -> float:
+        return (time.monotonic() - self._started_at) * 1000
+
+    def _take(self, data: bytes, timestamp_ms: int | None) -> Intake:
+        try:
+            return self._intake.push(data, timestamp_ms)
+        except AudioError as error:
+            raise BadRequest(error.code, str(error)) from error
+
+    async def _pass_on(self, intake: Intake) -> None:
+        for gap in intake.gaps:
+            self._report_gap(gap.start_ms, gap.end_ms)
+        for chunk in intake.chunks:
+            session = self._sessions[chunk.session_id]
+            if not session.ended.is_set():
+                await self._ingestion.send(session, chunk)
+
+    def _report_gap(self, start_ms: int, end_ms: int) -> None:
+        chunks = -(-end_ms // CHUNK_MS) - start_ms // CHUNK_MS
+        metrics.AUDIO_GAP_SECONDS.inc((end_ms - start_ms) / 1000)
+        for session in self._sessions.values():
+            if not session.ended.is_set():
+                self._ingestion.tell(session, Gap(start_ms, end_ms, chunks))
+
+    async def _watch_clock(self) -> None:
+        """Hear a sender that falls silent as silence, and close one that stays so."""
+        config = self._ingestion.config
+        while not self._finished:
+            await asyncio.sleep(TICK_S)
+            quiet_s = time.monotonic() - self._audio_at
+            if quiet_s > config.idle_close_s:
+                await self.close(CloseReason.IDLE)
+                return
+            behind_ms = int(self._elapsed_ms) - self._position_ms
+            if self._position_ms and quiet_s * 1000 > config.quiet_after_ms and behind_ms > 0:
+                async with self._lock:
+                    await self._pass_on(self._intake.silence(behind_ms))

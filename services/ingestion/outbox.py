@@ -1,0 +1,45 @@
+"""Events on their way to one caller: bounded, ended by the last session's close."""
+
+from asyncio import Event as Flag
+from collections import deque
+from collections.abc import AsyncIterator
+
+from services.core.events import CallerEvent, SessionClosed
+
+
+class Outbox:
+    """A queue between the services, which never wait, and a caller, who may be slow.
+
+    `sessions`: how many sessions share it; the iterator ends after that many `session.closed`.
+    """
+
+    def __init__(self, *, capacity: int, sessions: int) -> None:
+        self._events: deque[CallerEvent] = deque()
+        self._capacity = capacity
+        self._open_sessions = sessions
+        self._changed = Flag()
+
+    @property
+    def full(self) -> bool:
+        """The caller has fallen too far behind."""
+        return len(self._events) >= self._capacity
+
+    def put(self, event: CallerEvent) -> None:
+        """Append an event; the caller of this sees to it that a full outbox is closed."""
+        self._events.append(event)
+        self._changed.set()
+
+    def drop_unread(self) -> None:
+        """Forget what the caller did not read, to make place for the reason."""
+        self._events.clear()
+
+    async def __aiter__(self) -> AsyncIterator[CallerEvent]:
+        """Yield events as they come, until every session is closed."""
+        while self._open_sessions:
+            while not self._events:
+                self._changed.clear()
+                await self._changed.wait()
+            event = self._events.popleft()
+            if isinstance(event.event, SessionClosed):
+                self._open_sessions -= 1
+            yield event
