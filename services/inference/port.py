@@ -19,7 +19,7 @@ class EncoderClient(Protocol):
         """Return the state of a session that has heard nothing."""
         ...
 
-    async def encode(self, chunk: Chunk, state: CarriedState) -> tuple[Features, CarriedState]:
+    def encode(self, chunk: Chunk, state: CarriedState) -> Awaitable[tuple[Features, CarriedState]]:
         """Encode a chunk; return its features and the state for the next."""
         ...
 
