@@ -39,6 +39,8 @@ PATCH_CARRY_FRAMES = PATCH_FRAMES - FRAMES  # 56
 # `class_scores_scale` with their `_zero_point`s. The graph's SHA-256 is pinned with the weights.
 AUDIO_SCALE, AUDIO_ZERO = 0.047937885, 144
 LOGIT_SCALE, LOGIT_ZERO = 0.7565417, 190
+# The probability of each of the 256 values that a class's logit can take.
+SCORES = (1.0 / (1.0 + np.exp(-LOGIT_SCALE * (np.arange(256) - LOGIT_ZERO)))).astype(np.float32)
 
 # Silero judges windows of 32 ms, each with the last 4 ms of the one before it.
 VAD_WINDOW_SAMPLES = 512
@@ -153,9 +155,8 @@ class CascadeEncoder:
         return features, CascadeState(whisper, yamnet, patch_TM[FRAMES:], tail, hidden, cell)
 
     def _sound_scores(self, patch_TM: Patch) -> Array:
-        (logits_C,) = self._yamnet.run(None, {"audio": patch_TM[None, None]})
-        logits = LOGIT_SCALE * (logits_C[0].astype(np.float32) - LOGIT_ZERO)
-        scores_C: Array = 1.0 / (1.0 + np.exp(-logits))
+        (logits_1C,) = self._yamnet.run(None, {"audio": patch_TM[None, None]})
+        scores_C: Array = SCORES[logits_1C[0]]
         return scores_C
 
 

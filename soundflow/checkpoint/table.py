@@ -185,10 +185,10 @@ TABLE: Mapping[str, Entry] = {
         origin="Silero VAD 6.2 (snakers4/silero-vad), in its authors' own package",
         files=(
             File(
-                "silero_vad.onnx",
-                2_327_524,
-                "1a153a22f4509e292a94e67d6f9b85e8deb25b4988682b7e174c65279d8788e3",
-                (Member(_SILERO, "silero_vad/data/silero_vad.onnx"),),
+                "silero_vad_16k_sequence.onnx",
+                1_246_165,
+                "9ccdacc4719d8aa7e45a77536bfabec45a03ba1f2fad5e241ab4060b24238a85",
+                (Member(_SILERO, "silero_vad/data/silero_vad_16k_sequence.onnx"),),
             ),
         ),
     ),
