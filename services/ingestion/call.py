@@ -10,7 +10,9 @@ from services.core.errors import BadRequest
 from services.core.events import CloseReason, Gap
 from services.ingestion.outbox import Outbox
 from services.ingestion.service import IngestionService, LiveSession
-from soundflow.audio import CHUNK_MS, AudioError, AudioFormat, AudioIntake, Intake
+from soundflow import intake
+from soundflow.audio import CHUNK_MS, AudioError, AudioFormat
+from soundflow.intake import AudioIntake, IntakeResult
 from soundflow.interaction import SessionSpec
 
 TICK_S = CHUNK_MS / 1000
@@ -42,6 +44,7 @@ class Call:
         self._sessions: dict[str, LiveSession] = {}
         self._lock = asyncio.Lock()  # the caller's audio and the clock's silence take turns
         self._finished = False
+        self._quiet: intake.Gap | None = None
         self._started_at = self._audio_at = time.monotonic()
         self._watch: asyncio.Task[None] | None = None
 
@@ -69,7 +72,7 @@ class Call:
     async def push(self, data: bytes, timestamp_ms: int | None = None) -> None:
         """Take audio; wait while it runs ahead of the clock by more than the burst allowed.
 
-        BadRequest when the audio cannot be used; the sessions are closed by it.
+        BadRequest when the audio cannot be used: nothing of the message is taken, the call goes on.
         """
         if self._finished:
             raise BadRequest("audio_after_end", "the audio was ended; open a new session for more")
@@ -83,7 +86,9 @@ class Call:
             if self._position_ms == 0:
                 self._started_at = time.monotonic()
             self._audio_at = time.monotonic()
-            await self._pass_on(self._take(data, timestamp_ms))
+            taken = self._take(data, timestamp_ms)
+            self._report_quiet()
+            await self._pass_on(taken)
         ahead_s = (self._position_ms - self._elapsed_ms - self._ingestion.config.burst_ms) / 1000
         if ahead_s > 0:
             await asyncio.sleep(ahead_s)
@@ -104,9 +109,11 @@ class Call:
             return
         async with self._lock:
             self._finished = True
+            self._report_quiet()
             try:
                 await self._pass_on(self._intake.finish())
-            except AudioError as error:
+            except AudioError as error:  # half a sample at the end costs nothing else
+                await self._pass_on(self._intake.finish())
                 raise BadRequest(error.code, str(error)) from error
 
     async def close(self, reason: CloseReason) -> None:
@@ -123,32 +130,38 @@ class Call:
 
     @property
     def _position_ms(self) -> int:
-        return self._intake.position_ms
+        return self._intake.placed_ms
 
     @property
     def _elapsed_ms(self) -> float:
         return (time.monotonic() - self._started_at) * 1000
 
-    def _take(self, data: bytes, timestamp_ms: int | None) -> Intake:
+    def _take(self, data: bytes, timestamp_ms: int | None) -> IntakeResult:
         try:
             return self._intake.push(data, timestamp_ms)
         except AudioError as error:
             raise BadRequest(error.code, str(error)) from error
 
-    async def _pass_on(self, intake: Intake) -> None:
-        for gap in intake.gaps:
-            self._report_gap(gap.start_ms, gap.end_ms)
-        for chunk in intake.chunks:
+    async def _pass_on(self, taken: IntakeResult) -> None:
+        if taken.gap:
+            self._report_gap(taken.gap)
+        for chunk in taken.chunks:
             session = self._sessions[chunk.session_id]
             if not session.ended.is_set():
                 await self._ingestion.send(session, chunk)
 
-    def _report_gap(self, start_ms: int, end_ms: int) -> None:
-        chunks = -(-end_ms // CHUNK_MS) - start_ms // CHUNK_MS
-        metrics.AUDIO_GAP_SECONDS.inc((end_ms - start_ms) / 1000)
+    def _report_quiet(self) -> None:
+        """Report the silence that the clock put in as one gap, now that it is over."""
+        if self._quiet:
+            self._report_gap(self._quiet)
+            self._quiet = None
+
+    def _report_gap(self, gap: intake.Gap) -> None:
+        chunks = -(-gap.end_ms // CHUNK_MS) - gap.start_ms // CHUNK_MS
+        metrics.AUDIO_GAP_SECONDS.inc((gap.end_ms - gap.start_ms) / 1000)
         for session in self._sessions.values():
             if not session.ended.is_set():
-                self._ingestion.tell(session, Gap(start_ms, end_ms, chunks))
+                self._ingestion.tell(session, Gap(gap.start_ms, gap.end_ms, chunks))
 
     async def _watch_clock(self) -> None:
         """Hear a sender that falls silent as silence, and close one that stays so."""
@@ -161,5 +174,11 @@ class Call:
                 return
             behind_ms = int(self._elapsed_ms) - self._position_ms
             if self._position_ms and quiet_s * 1000 > config.quiet_after_ms and behind_ms > 0:
-                async with self._lock:
-                    await self._pass_on(self._intake.silence(behind_ms))
+                await self._fill(behind_ms)
+
+    async def _fill(self, silence_ms: int) -> None:
+        async with self._lock:
+            filled = self._intake.silence(silence_ms)
+            start_ms = self._quiet.start_ms if self._quiet else self._position_ms - silence_ms
+            self._quiet = intake.Gap(start_ms, self._position_ms)
+            await self._pass_on(IntakeResult(filled.chunks))
