@@ -29,7 +29,7 @@ def _cascade() -> Model:
     from soundflow.cascade.decoder import CascadeDecoder  # a model's runtime loads only with it
     from soundflow.cascade.encoder import CascadeEncoder
 
-    return Model(CascadeEncoder(), CascadeDecoder())
+    return Model(CascadeEncoder.pretrained(), CascadeDecoder.pretrained())
 
 
 def _null() -> Model:
