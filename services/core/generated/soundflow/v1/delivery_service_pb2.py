@@ -22,7 +22,7 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from soundflow.v1 import stream_pb2 as soundflow_dot_v1_dot_stream__pb2
+from services.core.generated.soundflow.v1 import stream_pb2 as soundflow_dot_v1_dot_stream__pb2
 
 
 DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#soundflow/v1/delivery_service.proto\x12\x0csoundflow.v1\x1a\x19soundflow/v1/stream.proto\"=\n\x0e\x44\x65liverRequest\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1b.soundflow.v1.ResponseEvent\".\n\x0f\x44\x65liverResponse\x12\x1b\n\x13unknown_session_ids\x18\x01 \x03(\t2Y\n\x0f\x44\x65liveryService\x12\x46\n\x07\x44\x65liver\x12\x1c.soundflow.v1.DeliverRequest\x1a\x1d.soundflow.v1.DeliverResponseb\x06proto3')

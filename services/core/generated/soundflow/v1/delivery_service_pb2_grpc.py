@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from soundflow.v1 import delivery_service_pb2 as soundflow_dot_v1_dot_delivery__service__pb2
+from services.core.generated.soundflow.v1 import delivery_service_pb2 as soundflow_dot_v1_dot_delivery__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__

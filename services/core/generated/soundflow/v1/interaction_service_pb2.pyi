@@ -1,4 +1,4 @@
-from soundflow.v1 import stream_pb2 as _stream_pb2
+from services.core.generated.soundflow.v1 import stream_pb2 as _stream_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor

@@ -1,0 +1,83 @@
+# SoundFlow: every command of the project. `make` alone lists them.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PROTOS := $(wildcard protos/soundflow/v1/*.proto)
+STUBS  := services/core/generated
+
+.DEFAULT_GOAL := help
+.PHONY: help install models run demo listen test check format protos protos-check lock \
+        eval-asr eval-sounds bench-embedded bench-hour screenshot clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+install: $(VENV)/installed ## make .venv with everything that running and testing needs
+
+models: install ## fetch the default models into the user's cache, once
+	@$(BIN)/soundflow models fetch cascade
+
+run: models ## start the platform on 127.0.0.1 and print the console's address
+	@$(BIN)/soundflow serve
+
+demo: models ## play a real call through the running services at real speed
+	@$(BIN)/python -m bench.demo
+
+test: models ## run every test that this machine can run
+	$(BIN)/pytest
+
+check: install protos-check ## format, lint, types, protobuf: all that needs no test run
+	$(BIN)/ruff format --diff .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/buf lint
+	$(BIN)/buf breaking --against protos/released.binpb
+
+format: install ## format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# The generated modules import each other from the top; here they live inside a package.
+define generate_stubs
+	$(BIN)/python -m grpc_tools.protoc -I protos --python_out=$(1) --pyi_out=$(1) \
+		--grpc_python_out=$(1) $(PROTOS)
+	sed -i 's/^from soundflow\.v1 import/from services.core.generated.soundflow.v1 import/' \
+		$(1)/soundflow/v1/*.py $(1)/soundflow/v1/*.pyi
+endef
+
+protos: install ## regenerate the protobuf code
+	$(call generate_stubs,$(STUBS))
+
+protos-check: install
+	@rm -rf build/stubs && mkdir -p build/stubs
+	@$(call generate_stubs,build/stubs)
+	@diff -r -x __pycache__ -x __init__.py build/stubs/soundflow $(STUBS)/soundflow \
+		|| { echo "the protobuf code is stale: run 'make protos' and commit"; exit 1; }
+
+lock: ## resolve the dependencies anew
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header \
+		--python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+
+eval-asr: models ## word errors and delays of live transcription, against the same model offline
+	@$(BIN)/python -m bench.eval_asr
+
+eval-sounds: models ## recall and false alarms of proactive help on recorded sounds
+	@$(BIN)/python -m bench.eval_sounds
+
+bench-embedded: models ## eight live sessions for five minutes, then as many as keep the promise
+	@$(BIN)/python -m bench.embedded
+
+bench-hour: models ## what a chunk costs at the end of an hour
+	@$(BIN)/python -m bench.hour
+
+screenshot: models ## draw docs/console.png: the console in a real browser, playing the demo call
+	@$(BIN)/python -m bench.console_screenshot
+
+clean: ## remove what was built, not what was fetched
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache
