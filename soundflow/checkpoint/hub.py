@@ -61,7 +61,7 @@ def _bar(name: str, total_bytes: int, report: Report) -> "type[tqdm[Any]]":
 
     done_bytes = 0
 
-    class Bar(tqdm[Any]):
+    class Bar(tqdm):  # type: ignore[type-arg]  # only its stubs know it as generic
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **{**options, "disable": True})
 
