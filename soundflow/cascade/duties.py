@@ -1,0 +1,102 @@
+"""What a cascade session is to do, from its spec and the instructions it was given since."""
+
+from dataclasses import dataclass, field
+
+from soundflow.cascade.instructions import Order, understand, understand_spoken
+from soundflow.interaction import Ability, SessionSpec
+
+# Without abilities and without an instruction, a session does what no caller would mind.
+DEFAULT_ABILITIES = frozenset({Ability.TRANSCRIBE, Ability.PROACTIVE})
+
+ABILITY_WORDS = {
+    Ability.TRANSCRIBE: "transcribe speech",
+    Ability.TRANSLATE: "translate speech into English",
+    Ability.DESCRIBE: "name sounds",
+    Ability.COUNT: "count a sound",
+    Ability.PROACTIVE: "warn of danger",
+    Ability.CHAT: "answer questions",
+}
+
+
+@dataclass(slots=True)
+class Duties:
+    """The abilities in force, and their details.
+
+    given: those of the spec; a typed instruction adds to them, and replaces what the instruction
+    before it added. A spoken command adds and takes away one by one.
+    notices: what has to be said about instructions, once each.
+    """
+
+    given: set[Ability]
+    instructed: set[Ability] = field(default_factory=set)
+    counted: str = ""
+    source_language: str = ""
+    persona: str = ""
+    notices: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, spec: SessionSpec) -> "Duties":
+        """Read a spec: its abilities, then its instruction."""
+        duties = cls(given=set(spec.abilities), source_language=spec.source_language)
+        if spec.instruction.strip():
+            duties.instruct(spec.instruction)
+        elif not spec.abilities:
+            duties.given = set(DEFAULT_ABILITIES)
+        if spec.target_language not in ("", "en"):
+            duties._cannot_translate_into(spec.target_language)
+        return duties
+
+    @property
+    def abilities(self) -> set[Ability]:
+        """All that is to be done now."""
+        return self.given | self.instructed
+
+    def has(self, ability: Ability) -> bool:
+        """Whether an ability is in force."""
+        return ability in self.given or ability in self.instructed
+
+    def instruct(self, text: str) -> None:
+        """Follow a typed instruction; notice what cannot be followed."""
+        order = understand(text)
+        if order is None:
+            self._not_understood(text)
+            return
+        if order.start:
+            self.instructed.clear()
+        self._follow(order)
+
+    def hear(self, utterance: str) -> bool:
+        """Follow a spoken command, and say so; False when the utterance is none."""
+        order = understand_spoken(utterance)
+        if order is None:
+            return False
+        self._follow(order)
+        doing = [ABILITY_WORDS[ability] for ability in sorted(self.abilities)]
+        self.notices.append(f"Understood. I {_listed(doing)} now." if doing else "I stopped.")
+        return True
+
+    def _follow(self, order: Order) -> None:
+        self.instructed |= order.start
+        self.counted = order.counted or self.counted
+        self.source_language = order.source_language or self.source_language
+        if order.target_language not in ("", "en") and Ability.TRANSLATE in order.start:
+            self._cannot_translate_into(order.target_language)
+        leaving = set(order.stop)
+        if order.stop_all:  # warnings go on: nobody who says "stop" means those
+            leaving |= self.abilities - {Ability.PROACTIVE}
+        self.given -= leaving
+        self.instructed -= leaving
+
+    def _not_understood(self, text: str) -> None:
+        if Ability.CHAT in self.given:  # how to talk, rather than what to do
+            self.persona = text.strip()
+            return
+        can = _listed([ABILITY_WORDS[ability] for ability in Ability])
+        self.notices.append(f"I did not understand the instruction “{text.strip()}”. I can {can}.")
+
+    def _cannot_translate_into(self, language: str) -> None:
+        self.notices.append(f"I can translate into English only, not into “{language}”.")
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

@@ -1,0 +1,63 @@
+from soundflow.cascade.duties import DEFAULT_ABILITIES, Duties
+from soundflow.interaction import Ability, SessionSpec
+
+
+def spec(instruction: str = "", *abilities: Ability) -> SessionSpec:
+    return SessionSpec(instruction=instruction, abilities=frozenset(abilities))
+
+
+def test_a_bare_session_transcribes_and_warns() -> None:
+    assert Duties.of(spec()).abilities == DEFAULT_ABILITIES
+
+
+def test_an_instruction_adds_to_the_abilities_given() -> None:
+    duties = Duties.of(spec("count the dog barks", Ability.PROACTIVE))
+    assert duties.abilities == {Ability.COUNT, Ability.PROACTIVE}
+    assert duties.counted == "dog barks"
+
+
+def test_a_new_instruction_replaces_the_one_before_but_not_what_was_given() -> None:
+    duties = Duties.of(spec("transcribe", Ability.PROACTIVE))
+    duties.instruct("translate into English")
+    assert duties.abilities == {Ability.TRANSLATE, Ability.PROACTIVE}
+
+
+def test_what_is_not_understood_is_said_once_and_names_what_can_be_done() -> None:
+    duties = Duties.of(spec("make me a sandwich"))
+    assert duties.abilities == set()
+    assert len(duties.notices) == 1
+    assert "make me a sandwich" in duties.notices[0]
+    assert "transcribe speech" in duties.notices[0]
+
+
+def test_free_words_tell_a_chat_how_to_talk() -> None:
+    duties = Duties.of(spec("Be brief and speak like a pirate", Ability.CHAT))
+    assert duties.persona == "Be brief and speak like a pirate"
+    assert duties.notices == []
+
+
+def test_speech_starts_and_stops_one_thing() -> None:
+    duties = Duties.of(spec("", Ability.TRANSCRIBE))
+    assert duties.hear("Start translating.")
+    assert duties.abilities == {Ability.TRANSCRIBE, Ability.TRANSLATE}
+    assert duties.hear("Stop transcribing.")
+    assert duties.abilities == {Ability.TRANSLATE}
+    assert len(duties.notices) == 2
+
+
+def test_ordinary_speech_changes_nothing() -> None:
+    duties = Duties.of(spec("", Ability.TRANSCRIBE))
+    assert not duties.hear("I will stop by tomorrow and start with the kitchen.")
+    assert duties.abilities == {Ability.TRANSCRIBE}
+    assert duties.notices == []
+
+
+def test_stop_leaves_the_warnings_on() -> None:
+    duties = Duties.of(spec("transcribe and warn me of danger"))
+    assert duties.hear("Stop!")
+    assert duties.abilities == {Ability.PROACTIVE}
+
+
+def test_other_target_languages_are_refused_in_words() -> None:
+    duties = Duties.of(spec("translate into French"))
+    assert any("English only" in notice for notice in duties.notices)
