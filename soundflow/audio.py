@@ -264,9 +264,9 @@ class Chunker:
     def push(self, samples: Pcm) -> list[Chunk]:
         """Take `(n,)` samples, give every chunk that is now full."""
         samples = np.concatenate([self.pending, samples])
-        full = len(samples) // CHUNK_SAMPLES
-        self.pending = samples[full * CHUNK_SAMPLES :]
-        return [self._next(pcm) for pcm in samples[: full * CHUNK_SAMPLES].reshape(full, CHUNK_SAMPLES)]
+        whole = len(samples) // CHUNK_SAMPLES * CHUNK_SAMPLES
+        self.pending = samples[whole:]
+        return [self._next(pcm) for pcm in samples[:whole].reshape(-1, CHUNK_SAMPLES)]
 
     def finish(self) -> Chunk:
         """Give the last chunk: what is pending, 0 to 6,399 samples, then zeros."""
