@@ -1,7 +1,8 @@
 """The errors that reach a caller, as one tree; each has a stable code and says what to do.
 
 SoundFlowError
-├── BadRequest          the caller sent something wrong
+├── BadRequest          the caller sent something wrong; its session goes on
+│   └── ProtocolBroken  what it sends is no longer to be understood; its call ends
 ├── SessionUnknown      no such session here
 ├── SessionExists       that session id is taken
 ├── Overloaded          the platform is full; retry after a while
@@ -20,6 +21,10 @@ class SoundFlowError(Exception):
 
 class BadRequest(SoundFlowError):
     """The caller sent something that cannot be accepted."""
+
+
+class ProtocolBroken(BadRequest):
+    """The caller sent what the protocol has no place for: nothing more can be understood."""
 
 
 class SessionUnknown(SoundFlowError):

@@ -6,8 +6,8 @@ from types import TracebackType
 from typing import Self
 
 from services.core import metrics
-from services.core.errors import BadRequest
-from services.core.events import CloseReason, Gap
+from services.core.errors import BadRequest, ProtocolBroken, SoundFlowError
+from services.core.events import CloseReason, ErrorEvent, Event, Gap
 from services.ingestion.outbox import Outbox
 from services.ingestion.service import IngestionService, LiveSession
 from soundflow import intake
@@ -63,21 +63,21 @@ class Call:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close what is open: the caller is gone, or the platform stops."""
+        """Close what is open: whoever leaves before the end is a caller that is gone."""
         if self._watch:
             self._watch.cancel()
-        stopping = error_type is asyncio.CancelledError
-        await self.close(CloseReason.SHUTDOWN if stopping else CloseReason.CLIENT_GONE)
+        await self.close(CloseReason.CLIENT_GONE)
 
     async def push(self, data: bytes, timestamp_ms: int | None = None) -> None:
         """Take audio; wait while it runs ahead of the clock by more than the burst allowed.
 
         BadRequest when the audio cannot be used: nothing of the message is taken, the call goes on.
+        ProtocolBroken when the message is too large.
         """
         if self._finished:
             raise BadRequest("audio_after_end", "the audio was ended; open a new session for more")
         if len(data) > self._ingestion.config.max_message_bytes:
-            raise BadRequest(
+            raise ProtocolBroken(
                 "message_too_large",
                 f"one message may hold {self._ingestion.config.max_message_bytes} bytes of audio, "
                 f"this one has {len(data)}; send smaller ones",
@@ -87,7 +87,7 @@ class Call:
                 self._started_at = time.monotonic()
             self._audio_at = time.monotonic()
             taken = self._take(data, timestamp_ms)
-            self._report_quiet()
+            await self._report_quiet()
             await self._pass_on(taken)
         ahead_s = (self._position_ms - self._elapsed_ms - self._ingestion.config.burst_ms) / 1000
         if ahead_s > 0:
@@ -109,12 +109,17 @@ class Call:
             return
         async with self._lock:
             self._finished = True
-            self._report_quiet()
+            await self._report_quiet()
             try:
                 await self._pass_on(self._intake.finish())
             except AudioError as error:  # half a sample at the end costs nothing else
                 await self._pass_on(self._intake.finish())
                 raise BadRequest(error.code, str(error)) from error
+
+    async def complain(self, error: SoundFlowError) -> None:
+        """Tell the caller what is wrong; the sessions go on."""
+        metrics.REQUEST_ERRORS.labels(error.code).inc()
+        await self._tell_all(ErrorEvent(error.code, error.message))
 
     async def close(self, reason: CloseReason) -> None:
         """End the sessions now; those that ended already stay as they are."""
@@ -144,24 +149,27 @@ class Call:
 
     async def _pass_on(self, taken: IntakeResult) -> None:
         if taken.gap:
-            self._report_gap(taken.gap)
+            await self._report_gap(taken.gap)
         for chunk in taken.chunks:
             session = self._sessions[chunk.session_id]
             if not session.ended.is_set():
                 await self._ingestion.send(session, chunk)
 
-    def _report_quiet(self) -> None:
+    async def _report_quiet(self) -> None:
         """Report the silence that the clock put in as one gap, now that it is over."""
         if self._quiet:
-            self._report_gap(self._quiet)
+            await self._report_gap(self._quiet)
             self._quiet = None
 
-    def _report_gap(self, gap: intake.Gap) -> None:
+    async def _report_gap(self, gap: intake.Gap) -> None:
         chunks = -(-gap.end_ms // CHUNK_MS) - gap.start_ms // CHUNK_MS
         metrics.AUDIO_GAP_SECONDS.inc((gap.end_ms - gap.start_ms) / 1000)
+        await self._tell_all(Gap(gap.start_ms, gap.end_ms, chunks))
+
+    async def _tell_all(self, event: Event) -> None:
         for session in self._sessions.values():
             if not session.ended.is_set():
-                self._ingestion.tell(session, Gap(gap.start_ms, gap.end_ms, chunks))
+                await self._ingestion.tell(session, event)
 
     async def _watch_clock(self) -> None:
         """Hear a sender that falls silent as silence, and close one that stays so."""

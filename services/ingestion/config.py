@@ -26,4 +26,8 @@ class IngestionConfig(BaseSettings):
     outbox_events: int = Field(1000, ge=10)
     # A caller that vanished is found by pings that stay unanswered for this long.
     ping_interval_s: float = Field(4, gt=0)
+    # A connection must open its session within this time.
+    open_within_s: float = Field(10, gt=0)
+    # How long a caller may take to read what is left once its sessions are closed.
+    read_grace_s: float = Field(5, gt=0)
     shutdown_grace_s: float = Field(10, ge=0)

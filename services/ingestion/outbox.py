@@ -30,8 +30,13 @@ class Outbox:
         self._changed.set()
 
     def drop_unread(self) -> None:
-        """Forget what the caller did not read, to make place for the reason."""
+        """Forget what the caller did not read, to make place for the reason.
+
+        A close that waits already is kept: the iterator counts them.
+        """
+        closes = [told for told in self._events if isinstance(told.event, SessionClosed)]
         self._events.clear()
+        self._events.extend(closes)
 
     async def __aiter__(self) -> AsyncIterator[CallerEvent]:
         """Yield events as they come, until every session is closed."""

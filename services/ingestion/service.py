@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from services.core import metrics
 from services.core.clock import unix_us
-from services.core.errors import BadRequest, Overloaded, SessionUnknown
+from services.core.errors import BadRequest, Overloaded, SessionUnknown, Unavailable
 from services.core.events import (
     CallerEvent,
     CloseReason,
@@ -56,6 +56,7 @@ class IngestionService:
     model: ModelInfo
     config: IngestionConfig
     _live: dict[str, LiveSession] = field(default_factory=dict)
+    _draining: asyncio.Event = field(default_factory=asyncio.Event)
 
     def new_id(self) -> str:
         """Return an unused session id that nobody can guess."""
@@ -64,17 +65,33 @@ class IngestionService:
     async def open(
         self, spec: SessionSpec, session_ids: Sequence[str], outbox: Outbox, *, face: str
     ) -> list[LiveSession]:
-        """Open one session for each id, all or none. Overloaded, BadRequest."""
+        """Open one session for each id, all or none. Overloaded, Unavailable, BadRequest."""
         spec = self._check(spec)
-        if len(self._live) + len(session_ids) > self.config.max_sessions:
-            metrics.SESSIONS_REFUSED.labels("overloaded").inc()
-            raise Overloaded(self.config.max_sessions, self.config.retry_after_s)
+        self.check_room(len(session_ids))
         live = [LiveSession(id_, outbox, channel) for channel, id_ in enumerate(session_ids)]
         self._live.update((session.session_id, session) for session in live)
         for session in live:
             await self._open(session, spec)
             metrics.SESSIONS_OPENED.labels(face).inc()
         return live
+
+    def check_room(self, sessions: int = 1) -> None:
+        """Raise Overloaded or Unavailable when so many sessions more cannot be opened."""
+        if self._draining.is_set():
+            metrics.SESSIONS_REFUSED.labels("shutting_down").inc()
+            raise Unavailable("shutting_down", "this server is stopping; connect to another")
+        if len(self._live) + sessions > self.config.max_sessions:
+            metrics.SESSIONS_REFUSED.labels("overloaded").inc()
+            raise Overloaded(self.config.max_sessions, self.config.retry_after_s)
+
+    def drain(self) -> None:
+        """Open no more sessions; those that run go on."""
+        self._draining.set()
+
+    @property
+    def accepting(self) -> bool:
+        """Whether sessions can be opened, as far as the platform's life goes."""
+        return not self._draining.is_set()
 
     async def send(self, session: LiveSession, chunk: Chunk) -> None:
         """Pass a chunk on; waits while the platform is behind."""
@@ -105,15 +122,15 @@ class IngestionService:
         """Return what is known of a session, open or closed. SessionUnknown."""
         return await self.store.get(session_id)
 
-    def tell(self, session: LiveSession, event: Event) -> None:
-        """Hand the caller an event that ingestion itself has seen."""
+    async def tell(self, session: LiveSession, event: Event) -> None:
+        """Hand the caller an event; one that does not read is closed, so that nobody waits."""
+        if session.outbox.full:
+            await self._close_slow(session.outbox)
+            return
         session.outbox.put(CallerEvent(session.session_id, event, session.channel))
 
     async def deliver(self, events: Sequence[CallerEvent]) -> None:
-        """Hand events to their callers (the Delivery port); those of unknown sessions are dropped.
-
-        A caller that does not read is closed, so that nobody waits for it.
-        """
+        """Hand events to their callers (the Delivery port); unknown sessions' are dropped."""
         for told in events:
             session = self._live.get(told.session_id)
             if session is None:
@@ -121,13 +138,9 @@ class IngestionService:
             if isinstance(told.event, SessionClosed):
                 await self._end(session, told.event)
                 continue
-            if session.outbox.full:
-                session.outbox.drop_unread()
-                await self.close(told.session_id, CloseReason.CLIENT_TOO_SLOW)
-                continue
             if isinstance(told.event, ResponseStarted):
                 session.turns = max(session.turns, told.event.turn)
-            self.tell(session, told.event)
+            await self.tell(session, told.event)
 
     async def close(self, session_id: str, reason: CloseReason) -> None:
         """End a session now, whatever it is doing. SessionUnknown when it is not open here."""
@@ -141,6 +154,11 @@ class IngestionService:
         for session_id in list(self._live):
             await self.close(session_id, reason)
 
+    async def all_closed(self) -> None:
+        """Wait until no session is open here."""
+        while self._live:
+            await next(iter(self._live.values())).ended.wait()
+
     @property
     def open_sessions(self) -> int:
         """How many sessions are open here."""
@@ -152,13 +170,19 @@ class IngestionService:
         await self.sessions.send(SessionMessage(session.session_id, now, Opened(spec)))
         metrics.SESSIONS_OPEN.set(len(self._live))
         token = secrets.token_urlsafe(16)
-        self.tell(session, SessionOpened(session.session_id, spec.model, token))
+        await self.tell(session, SessionOpened(session.session_id, spec.model, token))
+
+    async def _close_slow(self, outbox: Outbox) -> None:
+        """Close a caller's sessions, all of them: they share what it did not read."""
+        outbox.drop_unread()
+        for session in [live for live in self._live.values() if live.outbox is outbox]:
+            await self.close(session.session_id, CloseReason.CLIENT_TOO_SLOW)
 
     async def _end(self, session: LiveSession, closed: SessionClosed) -> None:
         """Tell the caller, the other services and the record, once."""
         if self._live.pop(session.session_id, None) is None:
             return
-        self.tell(session, closed)
+        session.outbox.put(CallerEvent(session.session_id, closed, session.channel))
         session.ended.set()
         metrics.SESSIONS_OPEN.set(len(self._live))
         metrics.SESSIONS_CLOSED.labels(closed.reason.value).inc()

@@ -1,0 +1,77 @@
+"""Both directions of a call at once, whatever the protocol: listen to a caller while telling it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+
+from services.core.errors import ProtocolBroken, SoundFlowError
+from services.core.events import CallerEvent, CloseReason
+from services.ingestion.call import Call
+
+
+class CallerGone(Exception):
+    """The caller vanished, or hung up before the end."""
+
+
+class CallerTooSlow(Exception):
+    """The caller does not read the last events."""
+
+
+async def converse(
+    call: Call,
+    listen: Coroutine[None, None, None],
+    say: Callable[[CallerEvent], Awaitable[None]],
+    *,
+    read_grace_s: float,
+) -> ProtocolBroken | None:
+    """Pass events to `say` until all sessions are closed; return what broke the protocol, if so.
+
+    listen: takes what the caller sends and ends when nothing more can come.
+    CallerGone, from `listen` or `say`. CallerTooSlow when `say` still waits `read_grace_s` after
+    the sessions have closed.
+    """
+    listening = asyncio.create_task(_listen(call, listen))
+    saying = asyncio.create_task(_say_all(call, say))
+    ended = asyncio.create_task(call.ended())
+    tasks = (listening, saying, ended)
+    try:
+        await asyncio.wait({saying, ended}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({saying}, timeout=read_grace_s)
+        if not saying.done():
+            raise CallerTooSlow
+        saying.result()
+        return listening.result() if listening.done() else None
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def answer_faults(call: Call, request: Coroutine[None, None, None]) -> None:
+    """Do what a caller asks; what is wrong with it becomes an event, and the call goes on."""
+    try:
+        await request
+    except ProtocolBroken:
+        raise
+    except SoundFlowError as error:
+        await call.complain(error)
+
+
+async def _listen(call: Call, listen: Coroutine[None, None, None]) -> ProtocolBroken | None:
+    try:
+        await listen
+    except ProtocolBroken as error:
+        await call.complain(error)
+        await call.close(CloseReason.ERROR)
+        return error
+    except CallerGone:
+        await call.close(CloseReason.CLIENT_GONE)
+        raise
+    except Exception:  # a fault of ours: the caller is not left waiting
+        await call.close(CloseReason.ERROR)
+        raise
+    return None
+
+
+async def _say_all(call: Call, say: Callable[[CallerEvent], Awaitable[None]]) -> None:
+    async for event in call.events:
+        await say(event)

@@ -1,0 +1,127 @@
+"""`POST /v1/tasks`: a file in, its events out, as one JSON answer or as server-sent events."""
+
+import asyncio
+import json
+import tempfile
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from aiohttp import BodyPartReader, web
+
+from services.core.errors import BadRequest
+from services.core.events import CallerEvent, to_json
+from services.ingestion.requests import TaskRequest, parse_task
+from services.ingestion.service import IngestionService
+from services.ingestion.task_result import TaskResult
+from services.ingestion.tasks import Progress, run_task
+
+SPEC_BYTES = 64 << 10
+PIECE_BYTES = 256 << 10
+
+Running = AsyncGenerator[CallerEvent | Progress]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFace:
+    """Runs one task for each request."""
+
+    ingestion: IngestionService
+
+    async def run(self, request: web.Request) -> web.StreamResponse:
+        """Take the form, run the task, answer. BadRequest, Overloaded, Unavailable."""
+        self.ingestion.check_room()
+        if request.content_type != "multipart/form-data":
+            raise BadRequest(
+                "bad_form",
+                f"send multipart/form-data with a part `file`, got {request.content_type}",
+            )
+        with tempfile.NamedTemporaryFile(prefix="soundflow-") as file:
+            spec = await self._receive(request, file)
+            running = run_task(
+                self.ingestion,
+                spec.spec(),
+                Path(file.name),
+                split_channels=spec.layout == "split",
+            )
+            async with aclosing(running):
+                if "text/event-stream" in request.headers.get("Accept", ""):
+                    return await self._answer_live(request, running)
+                return await _answer_whole(running)
+
+    async def _receive(self, request: web.Request, file: IO[bytes]) -> TaskRequest:
+        """Write the upload to the file, never holding more than a piece of it."""
+        spec = TaskRequest()
+        has_file = False
+        try:
+            async for part in await request.multipart():
+                if not isinstance(part, BodyPartReader):
+                    raise BadRequest("bad_form", "a part of the form is a form itself")
+                if part.name == "spec":
+                    spec = parse_task(await _read_spec(part))
+                elif part.name == "file":
+                    has_file = True
+                    await self._spool(part, file)
+                else:
+                    raise BadRequest("unknown_field", f"{part.name}: a task has `spec` and `file`")
+        except ValueError as error:  # what aiohttp says of a form that is cut or has no boundary
+            raise BadRequest("bad_form", f"the form cannot be read: {error}") from error
+        if not has_file:
+            raise BadRequest("no_file", "the form has no part `file`; put the recording there")
+        return spec
+
+    async def _spool(self, part: BodyPartReader, file: IO[bytes]) -> None:
+        limit_bytes = self.ingestion.config.max_task_bytes
+        size_bytes = 0
+        while piece := await part.read_chunk(PIECE_BYTES):
+            size_bytes += len(piece)
+            if size_bytes > limit_bytes:
+                raise BadRequest(
+                    "file_too_large", f"a task's file may have {limit_bytes} bytes; split it up"
+                )
+            await asyncio.to_thread(file.write, piece)
+        await asyncio.to_thread(file.flush)
+
+    async def _answer_live(self, request: web.Request, running: Running) -> web.StreamResponse:
+        first = await anext(running)  # what fails until here is an answer of its own
+        response = web.StreamResponse(
+            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+        )
+        await response.prepare(request)
+        await self._write(response, first)
+        async for item in running:
+            await self._write(response, item)
+        await response.write_eof()
+        return response
+
+    async def _write(self, response: web.StreamResponse, item: CallerEvent | Progress) -> None:
+        """Write one server-sent event; TimeoutError when the caller takes nothing for long."""
+        async with asyncio.timeout(self.ingestion.config.idle_close_s):
+            await response.write(_server_sent(item))
+
+
+async def _answer_whole(running: Running) -> web.Response:
+    result = TaskResult()
+    async for item in running:
+        result.add(item)
+    return web.json_response(result.to_json())
+
+
+async def _read_spec(part: BodyPartReader) -> bytes:
+    spec = bytearray()
+    while piece := await part.read_chunk():
+        spec += piece
+        if len(spec) > SPEC_BYTES:
+            raise BadRequest("message_too_large", f"`spec` may have {SPEC_BYTES} bytes")
+    return bytes(spec)
+
+
+def _server_sent(item: CallerEvent | Progress) -> bytes:
+    data: Mapping[str, object]
+    if isinstance(item, Progress):
+        name, data = "progress", {"done_ms": item.done_ms, "total_ms": item.total_ms}
+    else:
+        name, data = item.event.type, to_json(item)
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()

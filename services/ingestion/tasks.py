@@ -1,0 +1,158 @@
+"""Tasks: the same loop over a finished recording, in lock-step and faster than real time.
+
+A session's next chunk is sent once the one before is decided on, so that the outcome depends on
+nothing but the recording, and no other session has to wait.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.core.errors import BadRequest
+from services.core.events import CallerEvent, CloseReason, DecisionMade, ErrorEvent, Gap
+from services.ingestion.outbox import Outbox
+from services.ingestion.service import IngestionService, LiveSession
+from soundflow.audio import CHUNK_MS, SAMPLE_RATE_HZ, AudioError, Chunk
+from soundflow.intake import IntakeResult
+from soundflow.interaction import SessionSpec
+from soundflow.media import Media, open_media
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How much of a recording was heard. total_ms: its length, 0 where unknown."""
+
+    done_ms: int
+    total_ms: int
+
+
+async def run_task(
+    ingestion: IngestionService,
+    spec: SessionSpec,
+    source: Path,
+    *,
+    split_channels: bool = False,
+    face: str = "task",
+) -> AsyncGenerator[CallerEvent | Progress]:
+    """Hear a recording; yield its events, and after each decision how far it has come.
+
+    A slow consumer slows the task down. Close the generator to give it up.
+    BadRequest before the first event when the file cannot be read; what is found wrong later is an
+    `error` event.
+    """
+    async with _open(source) as media:
+        count = media.info.channels if split_channels else 1
+        session_ids = [ingestion.new_id() for _ in range(count)]
+        outbox = Outbox(capacity=ingestion.config.outbox_events, sessions=count)
+        opened = await ingestion.open(spec, session_ids, outbox, face=face)
+        feed = _Feed(ingestion, media, {live.session_id: _Fed(live) for live in opened})
+        feeding = asyncio.create_task(feed.run())
+        try:
+            async for told in outbox:
+                yield told
+                if isinstance(told.event, DecisionMade):
+                    feed.decided(told.session_id, told.event)
+                    yield feed.progress
+        finally:
+            feeding.cancel()
+            await asyncio.gather(feeding, return_exceptions=True)
+            await feed.close(CloseReason.CLIENT_GONE)
+
+
+@asynccontextmanager
+async def _open(source: Path) -> AsyncIterator[Media]:
+    with ExitStack() as stack:
+        try:
+            yield await asyncio.to_thread(stack.enter_context, open_media(source))
+        except AudioError as error:
+            raise BadRequest(error.code, str(error)) from error
+
+
+@dataclass(slots=True)
+class _Fed:
+    """A session of the task, and how far it has come. sent: chunks so far. end_ms: of the last."""
+
+    live: LiveSession
+    sent: int = 0
+    end_ms: int = 0
+    done_ms: int = 0
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(slots=True)
+class _Feed:
+    """Sends a recording's chunks, never more than one undecided chunk of a session."""
+
+    ingestion: IngestionService
+    media: Media
+    sessions: dict[str, _Fed]
+    warned: int = 0
+
+    async def run(self) -> None:
+        """Send all; what is wrong with the recording closes its sessions, and is told."""
+        results = self.media.read(list(self.sessions))
+        try:
+            while result := await asyncio.to_thread(_next, results):
+                await self._warn()
+                await self._send(result)
+            await self._warn()
+        except AudioError as error:
+            await self._tell(ErrorEvent(error.code, str(error)))
+            await self.close(CloseReason.ERROR)
+        except Exception:  # a fault of ours: nobody is left waiting
+            await self.close(CloseReason.ERROR)
+            raise
+
+    def decided(self, session_id: str, decision: DecisionMade) -> None:
+        """Note that all that was sent of a session is decided on."""
+        fed = self.sessions[session_id]
+        if decision.chunk == fed.sent - 1:
+            fed.done_ms = fed.end_ms
+            fed.ready.set()
+
+    @property
+    def progress(self) -> Progress:
+        """How far the slowest session has come."""
+        done_ms = min(fed.done_ms for fed in self.sessions.values())
+        return Progress(done_ms, self.media.info.duration_ms or 0)
+
+    async def close(self, reason: CloseReason) -> None:
+        """Close what is still open."""
+        for fed in self.sessions.values():
+            if not fed.live.ended.is_set():
+                await self.ingestion.close(fed.live.session_id, reason)
+
+    async def _send(self, result: IntakeResult) -> None:
+        if result.gap:
+            start_ms, end_ms = result.gap.start_ms, result.gap.end_ms
+            await self._tell(Gap(start_ms, end_ms, -(-end_ms // CHUNK_MS) - start_ms // CHUNK_MS))
+        for chunk in result.chunks:
+            await self._send_chunk(self.sessions[chunk.session_id], chunk)
+
+    async def _send_chunk(self, fed: _Fed, chunk: Chunk) -> None:
+        if fed.sent:
+            await fed.ready.wait()
+        fed.ready.clear()
+        fed.sent += 1
+        fed.end_ms = chunk.start_ms + chunk.samples * 1000 // SAMPLE_RATE_HZ
+        await self.ingestion.send(fed.live, chunk)
+
+    async def _warn(self) -> None:
+        for warning in self.media.warnings[self.warned :]:
+            await self._tell(ErrorEvent(warning.code, warning.message))
+        self.warned = len(self.media.warnings)
+
+    async def _tell(self, event: ErrorEvent | Gap) -> None:
+        for fed in self.sessions.values():
+            if not fed.live.ended.is_set():
+                await self.ingestion.tell(fed.live, event)
+
+
+def _next(results: Iterator[IntakeResult]) -> IntakeResult | None:
+    """Read on until there is something to send; None at the end."""
+    for result in results:
+        if result.chunks or result.gap:
+            return result
+    return None
