@@ -1,0 +1,133 @@
+"""`soundflow models`: fetch, list and check the weights."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+
+from services.cli.errors import CliError
+from soundflow.checkpoint import (
+    CheckpointError,
+    FetchProgress,
+    ModelDamaged,
+    ModelMissing,
+    Report,
+    Step,
+    Store,
+    default_store,
+)
+from soundflow.models import DEFAULT_MODEL, Model, load_model
+
+MEGABYTE = 1_000_000
+WIDE = 1000  # where nobody watches, a model keeps to one line however long it is
+
+
+def fetch_models(names: Sequence[str]) -> None:
+    """Download what is missing; of the default model where none is named. CheckpointError."""
+    store = default_store()
+    with _reporting() as report:
+        for name in store.expand(*(names or [DEFAULT_MODEL])):
+            store.fetch(name, report)
+
+
+def list_models() -> None:
+    """Print every model there is, and whether it is here."""
+    store = default_store()
+    table = Table("model", "state", box=None, pad_edge=False)
+    table.add_column("size", justify="right")
+    table.add_column("licence")
+    table.add_column("origin")
+    for name, entry in store.table.items():
+        size = f"{entry.size_bytes / MEGABYTE:.0f} MB"
+        table.add_row(name, _state(store, name), size, entry.licence, entry.origin)
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
+    console.print(table)
+    typer.echo(f"\nThey are kept in {store.root}", err=True)
+
+
+def verify_models(names: Sequence[str]) -> None:
+    """Read every byte of the models, of all where none is named. CliError names those that fail."""
+    store = default_store()
+    failures = []
+    for name in store.expand(*(names or store.table)):
+        try:
+            store.verify(name)
+        except CheckpointError as error:
+            failures.append(str(error))
+        else:
+            typer.echo(f"{name}: as published")
+    if failures:
+        raise CliError("\n".join(failures))
+
+
+def ready_model(name: str) -> Model:
+    """Load a model, after a look whether all its weights are here. CliError."""
+    store = default_store()
+    members = store.expand(name) if name in store.groups else ()  # the null model has no weights
+    try:
+        for member in members:
+            store.locate(member)
+        return load_model(name)
+    except (CheckpointError, ValueError) as error:
+        raise CliError(str(error)) from error
+
+
+def _state(store: Store, name: str) -> str:
+    try:
+        store.locate(name)
+    except ModelMissing:
+        return "[red]missing[/]"
+    except ModelDamaged:
+        return "[bold red]damaged[/]"
+    return "[green]here[/]"
+
+
+@contextmanager
+def _reporting() -> Iterator[Report]:
+    """Show progress on standard error: as bars on a terminal, else a line for each step."""
+    if not sys.stderr.isatty():
+        yield _StepLines().report
+        return
+    columns = (
+        TextColumn("{task.fields[model]:<22}"),
+        BarColumn(),
+        DownloadColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        yield _Bars(progress).report
+
+
+class _StepLines:
+    """Writes where a fetch stands whenever that is something new."""
+
+    def __init__(self) -> None:
+        self._last: tuple[str, Step] | None = None
+
+    def report(self, progress: FetchProgress) -> None:
+        if (progress.name, progress.step) != self._last:
+            typer.echo(f"{progress.name}: {progress.step}", err=True)
+        self._last = (progress.name, progress.step)
+
+
+class _Bars:
+    """One bar for each model."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+
+    def report(self, progress: FetchProgress) -> None:
+        if progress.name not in self._tasks:
+            self._tasks[progress.name] = self._progress.add_task("", model=progress.name)
+        done = progress.step is Step.DONE
+        self._progress.update(
+            self._tasks[progress.name],
+            description=str(progress.step),
+            completed=1 if done else progress.done_bytes,
+            total=1 if done else progress.total_bytes or None,
+        )
