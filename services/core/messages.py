@@ -81,6 +81,9 @@ class Closed:
     reason: str
 
 
+# What a service announces that cannot go on with a session.
+GIVEN_UP = Closed("error")
+
 SessionChange = Opened | Instructed | TurnCancelled | Closed
 
 

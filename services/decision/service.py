@@ -9,6 +9,7 @@ from services.core import metrics
 from services.core.clock import seconds_since, unix_us
 from services.core.lanes import Lanes
 from services.core.messages import (
+    GIVEN_UP,
     Closed,
     DecisionMessage,
     FeaturesMessage,
@@ -41,7 +42,9 @@ class DecisionService:
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
-            lanes = Lanes[Inbound]("decision", group, lambda job: self._handle(job, group))
+            lanes = Lanes[Inbound](
+                GROUP, group, lambda received: self._handle(received, lanes), self._give_up
+            )
             group.create_task(self._follow_sessions(lanes))
             async for received in self.features.subscribe(GROUP):
                 lanes.put(received.message.session_id, received)
@@ -50,38 +53,46 @@ class DecisionService:
         async for received in self.sessions.subscribe(GROUP):
             lanes.put(received.message.session_id, received)
 
-    async def _handle(self, received: Inbound, group: asyncio.TaskGroup) -> None:
+    async def _handle(self, received: Inbound, lanes: Lanes[Inbound]) -> None:
         message = received.message
-        if isinstance(message, SessionMessage):
-            await self._change(message)
-            received.done()
-            return
-        await self._ensure_open(message.session_id)
-        heard = self.decoder.hear(message.features)
-        group.create_task(self._publish(message, heard, received))
+        try:
+            if isinstance(message, SessionMessage):
+                await self._change(message)
+            elif await self._is_open(message.session_id):
+                heard = self.decoder.hear(message.features)
+                lanes.beside(message.session_id, self._publish(message, heard, received))
+                return  # acknowledged once it is decided on
+        except NotOpen:  # the session is over, and this came too late
+            pass
+        received.done()
 
     async def _change(self, message: SessionMessage) -> None:
+        session_id = message.session_id
         match message.change:
             case Opened():
-                await self._ensure_open(message.session_id)
+                await self._is_open(session_id)
             case Instructed(text):
-                await self._ensure_open(message.session_id)
-                await self.decoder.instruct(message.session_id, text)
+                if await self._is_open(session_id):
+                    await self.decoder.instruct(session_id, text)
             case TurnCancelled(turn):
-                await self.decoder.cancel(message.session_id, turn)
+                await self.decoder.cancel(session_id, turn)
             case Closed():
-                self._open.discard(message.session_id)
-                await self.decoder.close(message.session_id)
+                self._open.discard(session_id)
+                await self.decoder.close(session_id)
 
-    async def _ensure_open(self, session_id: str) -> None:
-        """Open from the record, once: a chunk may overtake the message that opens its session."""
+    async def _is_open(self, session_id: str) -> bool:
+        """Open from the record, once: a chunk may overtake the message that opens its session.
+
+        False when the session is over.
+        """
         if session_id in self._open:
-            return
+            return True
         record = await self.store.get(session_id)
         if record.closed:
-            raise NotOpen(f"session {session_id!r} was closed: {record.closed}")
+            return False
         await self.decoder.open(session_id, record.spec, record.turns)
         self._open.add(session_id)
+        return True
 
     async def _publish(
         self, message: FeaturesMessage, answer: Awaitable[Heard], received: Inbound
@@ -100,6 +111,9 @@ class DecisionService:
                 message.session_id, lambda record: dataclasses.replace(record, last_index=index)
             )
         received.done()
+
+    async def _give_up(self, session_id: str) -> None:
+        await self.sessions.send(SessionMessage(session_id, unix_us(), GIVEN_UP))
 
 
 def _decision_message(message: FeaturesMessage, heard: Heard) -> DecisionMessage:

@@ -1,18 +1,17 @@
 """Perception: turn each chunk into features, carrying each session's small front-end state."""
 
 import asyncio
-import logging
 from dataclasses import dataclass, field
 
 from services.core import metrics
+from services.core.clock import unix_us
 from services.core.lanes import Lanes
-from services.core.messages import AudioMessage, Closed, FeaturesMessage, SessionMessage
+from services.core.messages import GIVEN_UP, AudioMessage, Closed, FeaturesMessage, SessionMessage
 from services.inference.port import CarriedState, EncoderClient
 from services.transport.port import Received, Topic
+from soundflow.audio import Chunk
 
 GROUP = "perception"
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -37,14 +36,15 @@ class PerceptionService:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow_sessions())
-            lanes = Lanes("perception", group, self._perceive)
+            lanes = Lanes("perception", group, self._perceive, self._give_up)
             async for received in self.audio.subscribe(GROUP):
                 lanes.put(received.message.session_id, received)
 
     async def _perceive(self, received: Received[AudioMessage]) -> None:
         chunk = received.message.chunk
-        carried = self._carried.setdefault(chunk.session_id, _Carried(self.encoder.initial()))
-        if chunk.index < carried.next_index:  # repeated: its features were sent
+        carried = self._carry(chunk)
+        # One that does not follow is repeated, and its features were sent; or its session is over.
+        if carried is None or chunk.index != carried.next_index:
             received.done()
             return
         with metrics.ENCODE_SECONDS.time():
@@ -53,11 +53,18 @@ class PerceptionService:
         await self.features.send(FeaturesMessage(features, received.message.captured_unix_us))
         metrics.CHUNKS_ENCODED.inc()
         received.done()
-        if chunk.last:
-            self._carried.pop(chunk.session_id, None)
+
+    def _carry(self, chunk: Chunk) -> _Carried | None:
+        """Return what the chunk's session carries; a session begins with its first chunk."""
+        if chunk.index == 0 and chunk.session_id not in self._carried:
+            self._carried[chunk.session_id] = _Carried(self.encoder.initial())
+        return self._carried.get(chunk.session_id)
 
     async def _follow_sessions(self) -> None:
         async for received in self.sessions.subscribe(GROUP):
             if isinstance(received.message.change, Closed):
                 self._carried.pop(received.message.session_id, None)
             received.done()
+
+    async def _give_up(self, session_id: str) -> None:
+        await self.sessions.send(SessionMessage(session_id, unix_us(), GIVEN_UP))

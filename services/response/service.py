@@ -5,11 +5,12 @@ import dataclasses
 from dataclasses import dataclass, field
 
 from services.core import metrics
-from services.core.clock import seconds_since
+from services.core.clock import seconds_since, unix_us
 from services.core.events import (
     CallerEvent,
     CloseReason,
     DecisionMade,
+    ErrorEvent,
     Event,
     Overran,
     ResponseEnded,
@@ -18,7 +19,7 @@ from services.core.events import (
     SessionClosed,
 )
 from services.core.lanes import Lanes
-from services.core.messages import Closed, DecisionMessage, SessionMessage
+from services.core.messages import GIVEN_UP, Closed, DecisionMessage, SessionMessage
 from services.inference.port import DecoderClient
 from services.state.port import KEPT_TURNS, SessionRecord, SessionStore
 from services.transport.port import Delivery, Received, Topic
@@ -27,6 +28,10 @@ from soundflow.engine import EngineError
 from soundflow.interaction import Overrun, PastTurn, Piece, TurnStart
 
 GROUP = "response"
+
+Inbound = Received[DecisionMessage] | Received[SessionMessage]
+
+_FAILED = ErrorEvent("internal", "the platform failed on this session; open a new one")
 
 
 @dataclass(slots=True)
@@ -55,29 +60,51 @@ class ResponseService:
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._follow_sessions())
-            lanes = Lanes[Received[DecisionMessage]](
-                "response", group, lambda received: self._respond(received, group)
+            lanes = Lanes[Inbound](
+                GROUP, group, lambda received: self._handle(received, lanes), self._give_up
             )
+            group.create_task(self._follow_sessions(lanes))
             async for received in self.decisions.subscribe(GROUP):
                 lanes.put(received.message.session_id, received)
 
-    async def _respond(self, received: Received[DecisionMessage], group: asyncio.TaskGroup) -> None:
+    async def _follow_sessions(self, lanes: Lanes[Inbound]) -> None:
+        async for received in self.sessions.subscribe(GROUP):
+            if isinstance(received.message.change, Closed):
+                lanes.put(received.message.session_id, received)
+            else:
+                received.done()
+
+    async def _handle(self, received: Inbound, lanes: Lanes[Inbound]) -> None:
         message = received.message
+        if isinstance(message, SessionMessage):
+            await self._close(message)
+        elif speech := await self._speech_of(message.session_id):
+            await self._respond(message, speech, lanes)
+        received.done()
+
+    async def _speech_of(self, session_id: str) -> _Speech | None:
+        """Return what is being said; None when the session is over, and its decision too late."""
+        if session_id not in self._speech:
+            if (await self.store.get(session_id)).closed:
+                return None
+            self._speech[session_id] = _Speech()
+        return self._speech[session_id]
+
+    async def _respond(
+        self, message: DecisionMessage, speech: _Speech, lanes: Lanes[Inbound]
+    ) -> None:
         session_id = message.session_id
-        speech = self._speech.setdefault(session_id, _Speech())
         if message.dropped:
             await self._tell(session_id, _overran(message.dropped))
         await self._tell(session_id, _decision_made(message))
         for start in message.decision.turns:
             if start.turn > speech.newest_turn:
                 speech.newest_turn = start.turn
-                task = group.create_task(self._speak(message, start))
+                task = lanes.beside(session_id, self._speak(message, start))
                 speech.speaking.add(task)
                 task.add_done_callback(speech.speaking.discard)
         if message.last:
-            group.create_task(self._finish(message, speech))
-        received.done()
+            lanes.beside(session_id, self._finish(message, speech))
 
     async def _speak(self, message: DecisionMessage, start: TurnStart) -> None:
         """Deliver one turn from its start to its end, then keep it in the session's record."""
@@ -116,7 +143,6 @@ class ResponseService:
         """Close the session once all that its last chunk led to is said."""
         if speech.speaking:
             await asyncio.wait(speech.speaking)
-        self._speech.pop(message.session_id, None)
         chunks = message.decision.index + 1
         closed = SessionClosed(CloseReason.COMPLETE, chunks, speech.newest_turn)
         await self._tell(message.session_id, closed)
@@ -126,11 +152,18 @@ class ResponseService:
         await self.delivery.deliver([told])
         await self.responses.send(told)
 
-    async def _follow_sessions(self) -> None:
-        async for received in self.sessions.subscribe(GROUP):
-            if isinstance(received.message.change, Closed):
-                self._speech.pop(received.message.session_id, None)
-            received.done()
+    async def _close(self, message: SessionMessage) -> None:
+        """Forget the session; its caller does not know yet where a service gave it up."""
+        speech = self._speech.pop(message.session_id, _Speech())
+        if message.change != GIVEN_UP:
+            return
+        record = await self.store.get(message.session_id)
+        closed = SessionClosed(CloseReason.ERROR, record.last_index + 1, speech.newest_turn)
+        told = [CallerEvent(message.session_id, event) for event in (_FAILED, closed)]
+        await self.delivery.deliver(told)
+
+    async def _give_up(self, session_id: str) -> None:
+        await self.sessions.send(SessionMessage(session_id, unix_us(), GIVEN_UP))
 
 
 def _decision_made(message: DecisionMessage) -> DecisionMade:
