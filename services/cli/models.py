@@ -71,7 +71,8 @@ def ready_model(name: str) -> Model:
     try:
         for member in members:
             store.locate(member)
-        return load_model(name)
+        with Console(stderr=True).status(f"loading {name}"):
+            return load_model(name)
     except (CheckpointError, ValueError) as error:
         raise CliError(str(error)) from error
 

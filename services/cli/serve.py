@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import socket
 
 import typer
@@ -28,7 +29,7 @@ def _check_free(host: str, port: int, *, option: str) -> None:
         socket.create_server((host, port)).close()
     except OSError as error:
         raise CliError(
-            f"cannot listen on {host}:{port}: {error.strerror}; "
+            f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}; "
             f"end what uses it, or choose another with {option}"
         ) from error
 

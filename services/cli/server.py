@@ -34,7 +34,7 @@ def reaching(server: str) -> Iterator[None]:
     except aiohttp.ClientConnectorError as error:
         raise CliError(
             f"no platform answers at {server}; start one with `make run` or `soundflow serve`, "
-            f"or name another with --server ({error.os_error.strerror or error})"
+            f"or name another with --server ({error.os_error.strerror or error.os_error})"
         ) from error
     except (aiohttp.ClientError, TimeoutError) as error:
         raise CliError(f"the platform at {server} cannot be reached: {error}") from error
@@ -51,6 +51,7 @@ def refusal(
             return CliError(f"the platform at {server} is full; try again {wait}")
         case HTTPStatus.SERVICE_UNAVAILABLE:
             return CliError(f"the platform at {server} is starting or stopping; try again")
-        case HTTPStatus.NOT_FOUND | HTTPStatus.OK:
-            return CliError(f"what answers at {server} is no SoundFlow platform; check --server")
-    return CliError(message or f"the platform at {server} refused: HTTP {status}")
+    return CliError(
+        message
+        or f"what answers at {server} is no SoundFlow platform (HTTP {status}); check --server"
+    )

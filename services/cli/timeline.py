@@ -34,6 +34,7 @@ STYLES: Mapping[str, str] = {
 LABEL_WIDTH = max(map(len, STYLES))
 SILENT_MARK, RESPOND_MARK = "·", "▌"
 SHOWN_DECISIONS = 150  # one minute; a narrower terminal shows fewer
+CTRL_C_WIDTH = 3  # room for the terminal's "^C", which would push the live region down a line
 SHOWN_LINES = 4  # of a turn that still grows
 
 
@@ -117,7 +118,8 @@ class Timeline:
 
     def _region(self) -> RenderableType:
         growing = [(turn.line(), self._growing(turn)) for turn in self._story.open_turns.values()]
-        return Group(self._rows(growing), self._decisions(), self._bar())
+        bar = progress_bar(self._done_ms, self._total_ms, width=self._console.width)
+        return Group(self._rows(growing), self._decisions(), bar)
 
     def _rows(self, rows: Iterable[tuple[Line, Text]]) -> Table:
         """Lay lines out in columns, so that long text stays beside its label."""
@@ -149,15 +151,13 @@ class Timeline:
             reading = ""  # it speaks for all channels
         return table
 
-    def _bar(self) -> RenderableType:
-        return progress_bar(self._done_ms, self._total_ms)
 
-
-def progress_bar(done_ms: int, total_ms: int | None) -> RenderableType:
+def progress_bar(done_ms: int, total_ms: int | None, *, width: int) -> RenderableType:
     """Draw how much of the audio is done; a mere clock while its end is not known."""
     if not total_ms:
         return Text(f"● {clock(done_ms)}", "red")
     table = Table.grid(expand=True, padding=(0, 2, 0, 0))
+    table.width = width - CTRL_C_WIDTH
     table.add_column(ratio=1)
     table.add_column(no_wrap=True)
     bar = ProgressBar(total=total_ms, completed=min(done_ms, total_ms))
@@ -170,6 +170,7 @@ class WithBar:
 
     def __init__(self, output: Output, console: Console) -> None:
         self._output = output
+        self._console = console
         self._live = Live(
             console=console, refresh_per_second=12, transient=True, redirect_stdout=False
         )
@@ -193,7 +194,7 @@ class WithBar:
 
     def progress(self, done_ms: int, total_ms: int | None) -> None:
         """Move the bar."""
-        self._live.update(progress_bar(done_ms, total_ms))
+        self._live.update(progress_bar(done_ms, total_ms, width=self._console.width))
 
 
 def choose_output(title: str, gauge: Gauge, *, channels: int, as_json: bool) -> Output:
