@@ -7,15 +7,22 @@ not touch its queue until its burst of speech is done.
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from enum import Enum
-from functools import partial
 from typing import Generic, TypeVar, TypeVarTuple
 
 from soundflow.decoder import Decoder, Speaking, Spoken, Verdict
+from soundflow.engine_session import (
+    Drained,
+    EngineError,
+    Heard,
+    Mode,
+    NotOpen,
+    OutOfOrder,
+    Queued,
+    Session,
+    Turn,
+)
 from soundflow.features import Features
 from soundflow.interaction import (
     Action,
@@ -29,75 +36,13 @@ from soundflow.interaction import (
 )
 
 StateT = TypeVar("StateT")
+InputT = TypeVar("InputT")
 ResultT = TypeVar("ResultT")
 Args = TypeVarTuple("Args")
 
 log = logging.getLogger(__name__)
 
 QUEUE_CHUNKS = 64  # 25.6 s: longer than any reply should keep a session from listening
-
-
-class EngineError(Exception):
-    """A call that does not fit the session's state."""
-
-
-class NotOpen(EngineError):
-    """The session was never opened, or is closed."""
-
-
-class OutOfOrder(EngineError):
-    """A chunk came before the one that precedes it."""
-
-
-class Mode(Enum):
-    """What a session is doing."""
-
-    LISTENING = "listening"
-    SPEAKING = "speaking"
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """The answer to a chunk: the decision that covers it, and what was dropped before it."""
-
-    decision: Decision
-    dropped: Overrun | None = None
-
-
-@dataclass(slots=True)
-class _Queued:
-    features: Features
-    heard: asyncio.Future[Heard]
-
-
-@dataclass(slots=True)
-class _Turn:
-    """A turn's pieces that nobody has taken yet."""
-
-    pieces: deque[Piece] = field(default_factory=deque)
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def put(self, piece: Piece) -> None:
-        """Append a piece; it takes the place of an unread provisional one of its sequence."""
-        newest = self.pieces[-1] if self.pieces else None
-        if newest and not newest.final and newest.sequence == piece.sequence and not piece.ended:
-            self.pieces.pop()
-        self.pieces.append(piece)
-        self.changed.set()
-
-
-@dataclass(slots=True)
-class _Session(Generic[StateT]):
-    session_id: str
-    state: StateT
-    mode: Mode = Mode.LISTENING
-    waiting: bool = False  # speaks, but its next text is not there yet
-    next_index: int = 0
-    queue: deque[_Queued] = field(default_factory=deque)
-    in_step: list[_Queued] = field(default_factory=list)
-    dropped: Overrun | None = None
-    decision: Decision | None = None
-    turns: dict[int, _Turn] = field(default_factory=dict)
 
 
 class Engine(Generic[StateT]):
@@ -110,8 +55,8 @@ class Engine(Generic[StateT]):
     def __init__(self, decoder: Decoder[StateT], *, queue_chunks: int = QUEUE_CHUNKS) -> None:
         self._decoder = decoder
         self._queue_chunks = queue_chunks
-        self._sessions: dict[str, _Session[StateT]] = {}
-        self._by_state: dict[int, _Session[StateT]] = {}
+        self._sessions: dict[str, Session[StateT]] = {}
+        self._by_state: dict[int, Session[StateT]] = {}
         self._work = asyncio.Event()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decoder")
 
@@ -145,7 +90,10 @@ class Engine(Generic[StateT]):
         if session_id in self._sessions:
             return
         state = await self._on_thread(self._decoder.open, spec, history)
-        session = _Session(session_id, state)
+        if session_id in self._sessions:  # opened meanwhile
+            await self._on_thread(self._decoder.close, state)
+            return
+        session = Session(session_id, state)
         self._sessions[session_id] = session
         self._by_state[id(state)] = session
 
@@ -165,7 +113,7 @@ class Engine(Generic[StateT]):
                 f"got {features.index}"
             )
         session.next_index += 1
-        session.queue.append(_Queued(features, heard))
+        session.queue.append(Queued(features, [heard]))
         self._drop_overrun(session)
         self._work.set()
         return heard
@@ -204,8 +152,8 @@ class Engine(Generic[StateT]):
         if session is None:
             return
         self._by_state.pop(id(session.state), None)
-        for queued in (*session.in_step, *session.queue):
-            queued.heard.set_exception(NotOpen(f"session {session_id!r} was closed"))
+        for queued in (*session.in_step.queue, *session.queue):
+            queued.fail(NotOpen(f"session {session_id!r} was closed"))
         self._end_turns(session, EndReason.CANCELLED)
         await self._on_thread(self._decoder.close, session.state)
 
@@ -214,58 +162,51 @@ class Engine(Generic[StateT]):
     async def _step(self) -> bool:
         """Advance every session that can go on; False when there is none."""
         hearing = [s for s in self._sessions.values() if s.mode is Mode.LISTENING and s.queue]
-        speaking = [s for s in self._sessions.values() if s.mode is Mode.SPEAKING]
-        speaking = [s for s in speaking if not s.waiting]
         if hearing:
             await self._listen(hearing)
+        # Found only now: what was heard may have opened turns, and closed sessions must not speak.
+        speaking = [s for s in self._sessions.values() if s.mode is Mode.SPEAKING and not s.waiting]
         if speaking:
             await self._speak(speaking)
         return bool(hearing or speaking)
 
-    async def _listen(self, sessions: list[_Session[StateT]]) -> None:
+    async def _listen(self, sessions: list[Session[StateT]]) -> None:
         for session in sessions:
-            session.in_step = list(session.queue)
+            session.in_step = Drained(tuple(session.queue), session.dropped)
             session.queue.clear()
-        batch = [(s.state, [queued.features for queued in s.in_step]) for s in sessions]
-        verdicts: Sequence[Verdict | Exception]
-        try:
-            verdicts = await self._on_thread(self._decoder.listen, batch)
-        except Exception as error:  # whatever the model did, the loop goes on
-            verdicts = [error] * len(sessions)
-        for session, verdict in zip(sessions, verdicts, strict=True):
+            session.dropped = None
+        batch = [(s.state, [queued.features for queued in s.in_step.queue]) for s in sessions]
+        for session, verdict in zip(
+            sessions, await self._step_decoder(self._decoder.listen, batch), strict=True
+        ):
             self._decide(session, verdict)
 
-    def _decide(self, session: _Session[StateT], verdict: Verdict | Exception) -> None:
+    def _decide(self, session: Session[StateT], verdict: Verdict | Exception) -> None:
         if isinstance(verdict, Exception):
             log.error("session %s failed while listening", session.session_id, exc_info=verdict)
             self._end_turns(session, EndReason.ERROR)
             verdict = Verdict(Action.SILENT)
-        drained, session.in_step = session.in_step, []
-        newest = drained[-1].features.index
+        drained, session.in_step = session.in_step, Drained()
+        newest = drained.queue[-1].features.index
         decision = Decision(session.session_id, newest, verdict.action, verdict.turns)
         for start in verdict.turns:
-            session.turns.setdefault(start.turn, _Turn())
+            session.turns.setdefault(start.turn, Turn())
         if verdict.action is Action.RESPOND:
             session.mode, session.waiting = Mode.SPEAKING, False
         session.decision = decision
-        heard = Heard(decision, session.dropped)
-        session.dropped = None
-        for queued in drained:
-            if not queued.heard.done():
-                queued.heard.set_result(heard)
+        for queued in drained.queue:
+            queued.answer(Heard(decision, drained.dropped))
 
-    async def _speak(self, sessions: list[_Session[StateT]]) -> None:
+    async def _speak(self, sessions: list[Session[StateT]]) -> None:
         for session in sessions:
             session.waiting = True  # before the step: `ready` may come while it runs
-        spoken: Sequence[Spoken | Exception]
-        try:
-            spoken = await self._on_thread(self._decoder.speak, [s.state for s in sessions])
-        except Exception as error:  # as above
-            spoken = [error] * len(sessions)
-        for session, step in zip(sessions, spoken, strict=True):
+        states = [session.state for session in sessions]
+        for session, step in zip(
+            sessions, await self._step_decoder(self._decoder.speak, states), strict=True
+        ):
             self._say(session, step)
 
-    def _say(self, session: _Session[StateT], step: Spoken | Exception) -> None:
+    def _say(self, session: Session[StateT], step: Spoken | Exception) -> None:
         if isinstance(step, Exception):
             log.error("session %s failed while speaking", session.session_id, exc_info=step)
             self._end_turns(session, EndReason.ERROR)
@@ -280,7 +221,7 @@ class Engine(Generic[StateT]):
 
     # Small parts
 
-    def _session(self, session_id: str) -> _Session[StateT]:
+    def _session(self, session_id: str) -> Session[StateT]:
         try:
             return self._sessions[session_id]
         except KeyError:
@@ -292,36 +233,42 @@ class Engine(Generic[StateT]):
             self._work.set()
 
     def _answer_repeat(
-        self, session: _Session[StateT], index: int, heard: asyncio.Future[Heard]
+        self, session: Session[StateT], index: int, heard: asyncio.Future[Heard]
     ) -> None:
-        for queued in (*session.in_step, *session.queue):
+        for queued in (*session.in_step.queue, *session.queue):
             if queued.features.index == index:
-                queued.heard.add_done_callback(partial(_copy_result, other=heard))
+                queued.waiters.append(heard)
                 return
         if session.decision is None:
             raise OutOfOrder(f"session {session.session_id!r} has no decision on chunk {index}")
         heard.set_result(Heard(session.decision))
 
-    def _drop_overrun(self, session: _Session[StateT]) -> None:
+    def _drop_overrun(self, session: Session[StateT]) -> None:
         while len(session.queue) > self._queue_chunks:
             oldest = session.queue.popleft()
             index = oldest.features.index
             first = session.dropped.first if session.dropped else index
             session.dropped = Overrun(first, index)
-            # The next decision answers for it, so its waiter gets that one.
-            next_heard = session.queue[0].heard
-            next_heard.add_done_callback(partial(_copy_result, other=oldest.heard))
+            # The next decision answers for it, so who waits for it gets that one.
+            session.queue[0].waiters += oldest.waiters
 
-    def _end_turns(self, session: _Session[StateT], reason: EndReason) -> None:
+    def _end_turns(self, session: Session[StateT], reason: EndReason) -> None:
         for turn, stream in session.turns.items():
             stream.put(Piece(turn, sequence=0, ended=reason))
 
+    async def _step_decoder(
+        self,
+        step: Callable[[Sequence[InputT]], Sequence[ResultT | Exception]],
+        batch: Sequence[InputT],
+    ) -> Sequence[ResultT | Exception]:
+        """Step a batch: one result for each; whatever the model does, the loop goes on."""
+        try:
+            results = await self._on_thread(step, batch)
+            if len(results) != len(batch):
+                raise EngineError(f"{len(results)} results for a batch of {len(batch)}")
+        except Exception as error:
+            return [error] * len(batch)
+        return results
+
     async def _on_thread(self, call: Callable[[*Args], ResultT], *args: *Args) -> ResultT:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call, *args)
-
-
-def _copy_result(done: asyncio.Future[Heard], other: asyncio.Future[Heard]) -> None:
-    if error := done.exception():
-        other.set_exception(error)
-    else:
-        other.set_result(done.result())

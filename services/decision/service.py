@@ -21,7 +21,7 @@ from services.core.messages import (
 from services.inference.port import DecoderClient
 from services.state.port import SessionStore
 from services.transport.port import Received, Topic
-from soundflow.engine import Heard, NotOpen
+from soundflow.engine_session import Heard, NotOpen
 
 GROUP = "decision"
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any, Protocol
 
 from soundflow.audio import Chunk
-from soundflow.engine import Heard
+from soundflow.engine_session import Heard
 from soundflow.features import Features
 from soundflow.interaction import ModelInfo, PastTurn, Piece, SessionSpec
 

@@ -24,7 +24,7 @@ from services.inference.port import DecoderClient
 from services.state.port import KEPT_TURNS, SessionRecord, SessionStore
 from services.transport.port import Delivery, Received, Topic
 from soundflow.audio import CHUNK_MS
-from soundflow.engine import EngineError
+from soundflow.engine_session import EngineError
 from soundflow.interaction import Overrun, PastTurn, Piece, TurnStart
 
 GROUP = "response"

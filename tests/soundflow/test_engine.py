@@ -1,0 +1,521 @@
+"""The engine's rules, around a decoder that does what the test tells it."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from soundflow.decoder import Speaking, Spoken, Verdict
+from soundflow.engine import Engine
+from soundflow.engine_session import EngineError, Heard, NotOpen, OutOfOrder
+from soundflow.features import Features
+from soundflow.interaction import (
+    Ability,
+    Action,
+    EndReason,
+    Kind,
+    ModelInfo,
+    Overrun,
+    PastTurn,
+    Piece,
+    SessionSpec,
+    TurnStart,
+)
+from tests.waiting import DEADLINE_S, until
+
+SILENT = Verdict(Action.SILENT)
+DONE = Spoken((), Speaking.DONE)
+WAITING = Spoken((), Speaking.WAITING)
+
+
+def respond(*turns: int) -> Verdict:
+    return Verdict(Action.RESPOND, tuple(TurnStart(turn, Kind.NOTICE) for turn in turns))
+
+
+def says(*pieces: Piece, then: Speaking = Speaking.MORE) -> Spoken:
+    return Spoken(pieces, then)
+
+
+def ended(turn: int, reason: EndReason = EndReason.COMPLETE) -> Piece:
+    return Piece(turn, sequence=9, ended=reason)
+
+
+@dataclass(eq=False)
+class Script:
+    """A session's state: what it decides and says, and what it was asked."""
+
+    name: str
+    verdicts: list[Verdict | Exception] = field(default_factory=list)
+    speech: list[Spoken | Exception] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+
+class ScriptedDecoder:
+    """Follows each session's script; `log` holds every call. Steps wait while it is held."""
+
+    def __init__(self) -> None:
+        self.info = ModelInfo("scripted", frozenset(Ability))
+        self.scripts: dict[str, Script] = {}
+        self.log: list[tuple[str, object]] = []
+        self.raises: Exception | None = None
+        self.ready: Callable[[Script], None] = lambda state: None
+        self._held = False
+        self._allowed = threading.Semaphore(0)
+
+    def hold(self) -> None:
+        """From now on each step waits, until `let` allows it."""
+        self._held = True
+
+    def let(self, steps: int) -> None:
+        self._allowed.release(steps)
+
+    def release(self) -> None:
+        self._held = False
+        self._allowed.release(1000)
+
+    def batches(self, call: str) -> list[object]:
+        return [argument for name, argument in self.log if name == call]
+
+    def start(self, ready: Callable[[Script], None]) -> None:
+        self.ready = ready
+
+    def stop(self) -> None:
+        self.log.append(("stop", None))
+
+    def open(self, spec: SessionSpec, history: Sequence[PastTurn]) -> Script:
+        self.log.append(("open", spec.instruction))
+        script = self.scripts[spec.instruction] = Script(spec.instruction)
+        script.asked += [past.text for past in history]
+        return script
+
+    def listen(
+        self, batch: Sequence[tuple[Script, Sequence[Features]]]
+    ) -> Sequence[Verdict | Exception]:
+        self._step("listen", {s.name: [f.index for f in queue] for s, queue in batch})
+        return [state.verdicts.pop(0) if state.verdicts else SILENT for state, _ in batch]
+
+    def speak(self, batch: Sequence[Script]) -> Sequence[Spoken | Exception]:
+        self._step("speak", [state.name for state in batch])
+        return [state.speech.pop(0) if state.speech else DONE for state in batch]
+
+    def instruct(self, state: Script, text: str) -> None:
+        state.asked.append(text)
+
+    def cancel(self, state: Script, turn: int) -> None:
+        self.log.append(("cancel", turn))
+        state.speech.insert(0, says(ended(turn, reason=EndReason.CANCELLED), then=Speaking.DONE))
+
+    def close(self, state: Script) -> None:
+        self.log.append(("close", state.name))
+
+    def _step(self, call: str, batch: object) -> None:
+        self.log.append((call, batch))
+        if self._held:
+            assert self._allowed.acquire(timeout=DEADLINE_S)
+        if self.raises:
+            raise self.raises
+
+
+@dataclass
+class Bench:
+    """An engine that runs, and short ways to use it. A session is named like its script."""
+
+    decoder: ScriptedDecoder
+    engine: Engine[Script]
+
+    async def open(
+        self,
+        name: str,
+        *,
+        verdicts: Sequence[Verdict | Exception] = (),
+        speech: Sequence[Spoken | Exception] = (),
+    ) -> Script:
+        await self.engine.open(name, SessionSpec(instruction=name))
+        script = self.decoder.scripts[name]
+        script.verdicts += verdicts
+        script.speech += speech
+        return script
+
+    def hear(self, name: str, index: int) -> asyncio.Future[Heard]:
+        return self.engine.hear(Features(name, index, {}))
+
+    async def heard(self, name: str, index: int) -> Heard:
+        return await asyncio.wait_for(self.hear(name, index), DEADLINE_S)
+
+    async def pieces(self, name: str, turn: int) -> list[Piece]:
+        async with asyncio.timeout(DEADLINE_S):
+            return [piece async for piece in self.engine.speak(name, turn)]
+
+    async def logged(self, call: str, times: int) -> None:
+        """Wait until the decoder was called so often."""
+        await until(lambda: len(self.decoder.batches(call)) >= times)
+
+    async def a_step_passes(self) -> None:
+        """Wait until every session that can listen or speak has been given the chance."""
+        name = f"passer-by {len(self.decoder.scripts)}"
+        await self.open(name)
+        await self.heard(name, 0)
+
+
+@asynccontextmanager
+async def running(*, queue_chunks: int = 64) -> AsyncIterator[Bench]:
+    decoder = ScriptedDecoder()
+    engine = Engine(decoder, queue_chunks=queue_chunks)
+    task = asyncio.create_task(engine.run())
+    try:
+        yield Bench(decoder, engine)
+    finally:
+        decoder.release()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    async with running() as bench:
+        yield bench
+
+
+# Listening
+
+
+async def test_what_queued_up_is_drained_into_one_decision_on_the_newest(bench: Bench) -> None:
+    await bench.open("a")
+    bench.decoder.hold()
+    first = bench.hear("a", 0)
+    await bench.logged("listen", 1)
+    rest = [bench.hear("a", index) for index in (1, 2, 3)]
+    bench.decoder.release()
+    answers = await asyncio.wait_for(asyncio.gather(first, *rest), DEADLINE_S)
+    assert bench.decoder.batches("listen") == [{"a": [0]}, {"a": [1, 2, 3]}]
+    assert [answer.decision.index for answer in answers] == [0, 3, 3, 3]
+
+
+async def test_one_step_serves_all_sessions_that_wait(bench: Bench) -> None:
+    for name in "abc":
+        await bench.open(name)
+    bench.decoder.hold()
+    heard = [bench.hear("a", 0)]
+    await bench.logged("listen", 1)
+    heard += [bench.hear("a", 1), bench.hear("b", 0), bench.hear("c", 0)]
+    bench.decoder.release()
+    await asyncio.wait_for(asyncio.gather(*heard), DEADLINE_S)
+    assert bench.decoder.batches("listen")[1] == {"a": [1], "b": [0], "c": [0]}
+
+
+async def test_a_repeated_chunk_is_not_heard_again_and_gets_the_newest_decision(
+    bench: Bench,
+) -> None:
+    await bench.open("a", verdicts=[SILENT, respond(1)])
+    await bench.heard("a", 0)
+    newest = await bench.heard("a", 1)
+    assert await bench.heard("a", 0) == newest
+    assert bench.decoder.batches("listen") == [{"a": [0]}, {"a": [1]}]
+
+
+async def test_a_chunk_repeated_while_it_waits_gets_the_same_decision(bench: Bench) -> None:
+    await bench.open("a")
+    bench.decoder.hold()
+    in_step = bench.hear("a", 0)
+    await bench.logged("listen", 1)
+    queued = bench.hear("a", 1)
+    repeats = [bench.hear("a", 0), bench.hear("a", 1)]
+    bench.decoder.release()
+    answers = await asyncio.wait_for(asyncio.gather(in_step, queued, *repeats), DEADLINE_S)
+    assert [answer.decision.index for answer in answers] == [0, 1, 0, 1]
+
+
+async def test_a_chunk_that_skips_one_is_refused_and_the_right_one_still_taken(
+    bench: Bench,
+) -> None:
+    await bench.open("a")
+    await bench.heard("a", 0)
+    with pytest.raises(OutOfOrder, match="expects chunk 1, got 2"):
+        bench.hear("a", 2)
+    assert (await bench.heard("a", 1)).decision.index == 1
+
+
+async def test_an_overrun_drops_the_oldest_says_so_and_answers_everyone() -> None:
+    async with running(queue_chunks=3) as bench:
+        await bench.open("a")
+        bench.decoder.hold()
+        in_step = bench.hear("a", 0)
+        await bench.logged("listen", 1)
+        rest = [bench.hear("a", index) for index in range(1, 7)]
+        bench.decoder.release()
+        answers = await asyncio.wait_for(asyncio.gather(in_step, *rest), DEADLINE_S)
+        assert bench.decoder.batches("listen") == [{"a": [0]}, {"a": [4, 5, 6]}]
+        assert [answer.decision.index for answer in answers] == [0, 6, 6, 6, 6, 6, 6]
+        assert answers[-1].dropped == Overrun(1, 3)
+        assert (await bench.heard("a", 7)).dropped is None
+
+
+# Speaking
+
+
+async def test_a_session_that_speaks_does_not_touch_its_queue(bench: Bench) -> None:
+    script = await bench.open("a", verdicts=[respond(1)], speech=[WAITING])
+    await bench.heard("a", 0)
+    queued = [bench.hear("a", 1), bench.hear("a", 2)]
+    await bench.a_step_passes()
+    assert not any(future.done() for future in queued)
+    bench.decoder.ready(script)  # the next step says that the burst is done
+    answers = await asyncio.wait_for(asyncio.gather(*queued), DEADLINE_S)
+    assert [answer.decision.index for answer in answers] == [2, 2]
+
+
+async def test_a_turn_is_followed_from_start_to_end(bench: Bench) -> None:
+    spoken = [Piece(1, 0, "a"), Piece(1, 1, " b"), ended(1)]
+    await bench.open(
+        "a",
+        verdicts=[respond(1)],
+        speech=[says(spoken[0]), says(spoken[1]), says(spoken[2], then=Speaking.DONE)],
+    )
+    await bench.heard("a", 0)
+    assert await bench.pieces("a", 1) == spoken
+    with pytest.raises(EngineError, match="no turn 1"):
+        await bench.pieces("a", 1)
+
+
+async def test_sessions_speak_in_one_batch(bench: Bench) -> None:
+    for name in "ab":
+        await bench.open(name, verdicts=[respond(1)], speech=[says(ended(1), then=Speaking.DONE)])
+    bench.decoder.hold()
+    await bench.open("c")
+    first = bench.hear("c", 0)
+    await bench.logged("listen", 1)
+    heard = [bench.hear("a", 0), bench.hear("b", 0)]
+    bench.decoder.release()
+    await asyncio.wait_for(asyncio.gather(first, *heard), DEADLINE_S)
+    await bench.logged("speak", 1)
+    assert bench.decoder.batches("speak")[0] == ["a", "b"]
+
+
+async def test_a_session_that_waits_is_not_stepped_until_it_is_ready(bench: Bench) -> None:
+    script = await bench.open("a", verdicts=[respond(1)], speech=[WAITING])
+    await bench.heard("a", 0)
+    await bench.logged("speak", 1)
+    await bench.a_step_passes()
+    await bench.a_step_passes()
+    assert bench.decoder.batches("speak") == [["a"]]
+    script.speech = [says(ended(1), then=Speaking.DONE)]
+    bench.decoder.ready(script)
+    assert await bench.pieces("a", 1) == [ended(1)]
+
+
+async def test_ready_may_come_while_the_step_runs(bench: Bench) -> None:
+    script = await bench.open(
+        "a", verdicts=[respond(1)], speech=[WAITING, says(ended(1), then=Speaking.DONE)]
+    )
+    bench.decoder.hold()
+    heard = bench.hear("a", 0)
+    bench.decoder.let(1)
+    await asyncio.wait_for(heard, DEADLINE_S)
+    await bench.logged("speak", 1)
+    bench.decoder.ready(script)
+    bench.decoder.release()
+    assert await bench.pieces("a", 1) == [ended(1)]
+
+
+async def test_unread_provisional_text_gives_way_to_what_replaces_it(bench: Bench) -> None:
+    def provisional(sequence: int, text: str) -> Piece:
+        return Piece(1, sequence, text, final=False)
+
+    steps = [
+        says(provisional(0, "h"), provisional(0, "he")),
+        says(Piece(1, 0, "hello")),
+        says(provisional(1, " wor")),
+        says(ended(1), then=Speaking.DONE),
+    ]
+    await bench.open("a", verdicts=[respond(1)], speech=steps)
+    await bench.heard("a", 0)
+    await bench.heard("a", 1)  # only listened to once the burst is over
+    assert await bench.pieces("a", 1) == [Piece(1, 0, "hello"), provisional(1, " wor"), ended(1)]
+
+
+async def test_a_turn_goes_on_when_a_later_decision_names_it_again(bench: Bench) -> None:
+    await bench.open(
+        "a",
+        verdicts=[respond(1), respond(1)],
+        speech=[
+            says(Piece(1, 0, "one"), then=Speaking.DONE),
+            says(Piece(1, 1, " two"), ended(1), then=Speaking.DONE),
+        ],
+    )
+    await bench.heard("a", 0)
+    await bench.heard("a", 1)
+    assert [piece.text for piece in await bench.pieces("a", 1)] == ["one", " two", ""]
+
+
+# Instructions, cancelling, closing
+
+
+async def test_history_and_instructions_reach_the_decoder(bench: Bench) -> None:
+    past = [PastTurn(1, Kind.ANSWER, "the hour is late")]
+    await bench.engine.open("a", SessionSpec(instruction="a"), past)
+    await bench.engine.instruct("a", "count the bells")
+    assert bench.decoder.scripts["a"].asked == ["the hour is late", "count the bells"]
+
+
+async def test_cancelling_ends_a_turn_and_lets_the_session_listen_again(bench: Bench) -> None:
+    await bench.open(
+        "a", verdicts=[respond(1)], speech=[says(Piece(1, 0, "long"), then=Speaking.WAITING)]
+    )
+    await bench.heard("a", 0)
+    await bench.logged("speak", 1)
+    await bench.engine.cancel("a", 1)
+    assert await bench.pieces("a", 1) == [
+        Piece(1, 0, "long"),
+        ended(1, reason=EndReason.CANCELLED),
+    ]
+    assert (await bench.heard("a", 1)).decision.index == 1
+
+
+async def test_cancelling_a_turn_that_is_over_asks_nobody(bench: Bench) -> None:
+    await bench.open("a")
+    await bench.engine.cancel("a", 7)
+    assert bench.decoder.batches("cancel") == []
+
+
+async def test_opening_twice_at_once_makes_one_session(bench: Bench) -> None:
+    await asyncio.gather(bench.open("a"), bench.open("a"))
+    await bench.heard("a", 0)
+    opened = len(bench.decoder.batches("open"))
+    closed = len(bench.decoder.batches("close"))
+    assert opened - closed == 1
+
+
+async def test_closing_while_speaking_ends_the_turn_as_cancelled(bench: Bench) -> None:
+    await bench.open(
+        "a", verdicts=[respond(1)], speech=[says(Piece(1, 0, "so"), then=Speaking.WAITING)]
+    )
+    await bench.heard("a", 0)
+    following = bench.engine.speak("a", 1)
+    assert (await anext(following)).text == "so"
+    await bench.engine.close("a")
+    assert [piece.ended async for piece in following] == [EndReason.CANCELLED]
+    assert bench.decoder.batches("close") == ["a"]
+
+
+async def test_closing_answers_all_who_wait_that_the_session_is_not_open(bench: Bench) -> None:
+    await bench.open("a")
+    bench.decoder.hold()
+    in_step = bench.hear("a", 0)
+    await bench.logged("listen", 1)
+    queued = bench.hear("a", 1)
+    repeated = bench.hear("a", 1)
+    closing = asyncio.create_task(bench.engine.close("a"))
+    for waiter in (in_step, queued, repeated):
+        with pytest.raises(NotOpen):
+            await asyncio.wait_for(waiter, DEADLINE_S)
+    bench.decoder.release()
+    await closing
+    with pytest.raises(NotOpen):
+        bench.hear("a", 2)
+
+
+async def test_closing_what_is_not_open_is_no_error(bench: Bench) -> None:
+    await bench.engine.close("nobody")
+    assert bench.decoder.batches("close") == []
+
+
+async def test_a_closed_session_is_never_stepped_again(bench: Bench) -> None:
+    await bench.open("a", verdicts=[respond(1)], speech=[says()])
+    await bench.open("b")
+    bench.decoder.hold()
+    heard = [bench.hear("a", 0)]
+    bench.decoder.let(1)  # a is heard; its speech is in the step that waits now
+    await bench.logged("speak", 1)
+    heard.append(bench.hear("b", 0))
+    bench.decoder.let(1)  # a has more to say; before that b is heard, in the step that waits now
+    await bench.logged("listen", 2)
+    closing = asyncio.create_task(bench.engine.close("a"))
+    bench.decoder.release()
+    await asyncio.wait_for(asyncio.gather(closing, *heard), DEADLINE_S)
+    await bench.a_step_passes()
+    after_close = bench.decoder.log[bench.decoder.log.index(("close", "a")) :]
+    assert ("speak", ["a"]) not in after_close
+
+
+async def test_who_stopped_waiting_is_no_trouble_to_others(bench: Bench) -> None:
+    await bench.open("a")
+    bench.decoder.hold()
+    in_step = bench.hear("a", 0)
+    await bench.logged("listen", 1)
+    queued, repeated = bench.hear("a", 1), bench.hear("a", 1)
+    for waiter in (in_step, queued):
+        waiter.cancel()
+    bench.decoder.release()
+    assert (await asyncio.wait_for(repeated, DEADLINE_S)).decision.index == 1
+    assert (await bench.heard("a", 2)).decision.index == 2
+
+
+async def test_closing_passes_over_who_stopped_waiting(bench: Bench) -> None:
+    await bench.open("a")
+    bench.decoder.hold()
+    in_step = bench.hear("a", 0)
+    await bench.logged("listen", 1)
+    cancelled, waiting = bench.hear("a", 1), bench.hear("a", 2)
+    cancelled.cancel()
+    closing = asyncio.create_task(bench.engine.close("a"))
+    for waiter in (in_step, waiting):
+        with pytest.raises(NotOpen):
+            await asyncio.wait_for(waiter, DEADLINE_S)
+    bench.decoder.release()
+    await closing
+
+
+async def test_the_decoder_is_stopped_with_the_engine() -> None:
+    async with running() as bench:
+        await bench.open("a")
+        await bench.heard("a", 0)
+    assert bench.decoder.batches("stop") == [None]
+
+
+# Failures
+
+
+async def test_a_failed_batch_leaves_every_session_listening(bench: Bench) -> None:
+    await bench.open("a")
+    await bench.open("b")
+    bench.decoder.raises = RuntimeError("out of memory")
+    answers = [await bench.heard(name, 0) for name in "ab"]
+    assert [answer.decision.action for answer in answers] == [Action.SILENT] * 2
+    bench.decoder.raises = None
+    assert (await bench.heard("a", 1)).decision.index == 1
+
+
+async def test_one_session_that_fails_is_silent_and_ends_its_turns_alone(bench: Bench) -> None:
+    for name, second in (("bad", RuntimeError("no")), ("good", respond(1))):
+        await bench.open(
+            name,
+            verdicts=[respond(1), second],
+            speech=[DONE, says(ended(1), then=Speaking.DONE)],
+        )
+        await bench.heard(name, 0)
+    assert (await bench.heard("bad", 1)).decision.action is Action.SILENT
+    assert (await bench.heard("good", 1)).decision.action is Action.RESPOND
+    assert [piece.ended for piece in await bench.pieces("bad", 1)] == [EndReason.ERROR]
+    assert [piece.ended for piece in await bench.pieces("good", 1)] == [EndReason.COMPLETE]
+
+
+async def test_speech_that_fails_ends_as_error_and_the_session_listens_again(
+    bench: Bench,
+) -> None:
+    await bench.open("a", verdicts=[respond(1)], speech=[says(Piece(1, 0, "so")), ValueError("x")])
+    await bench.heard("a", 0)
+    assert [piece.ended for piece in await bench.pieces("a", 1)] == [None, EndReason.ERROR]
+    assert (await bench.heard("a", 1)).decision.index == 1
+
+
+async def test_a_decoder_that_answers_for_fewer_sessions_fails_that_step_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.open("a")
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.decoder, "listen", lambda batch: [])
+        assert (await bench.heard("a", 0)).decision.action is Action.SILENT
+    assert (await bench.heard("a", 1)).decision.index == 1
