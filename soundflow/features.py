@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
-Tensor = np.ndarray[tuple[int, ...], np.dtype[np.generic]]
+Tensor = NDArray[Any]  # each encoder says which types it makes
 
 
 @dataclass(frozen=True, slots=True)

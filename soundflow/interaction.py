@@ -119,7 +119,6 @@ class PastTurn:
     turn: int
     kind: Kind
     text: str
-    heard: str = ""
 
 
 @dataclass(frozen=True, slots=True)

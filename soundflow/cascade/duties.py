@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from soundflow.cascade.instructions import Order, understand, understand_spoken
+from soundflow.cascade.vocabulary import SoundGroup, resolve_sound
 from soundflow.interaction import Ability, SessionSpec
 
 # Without abilities and without an instruction, a session does what no caller would mind.
@@ -24,12 +25,13 @@ class Duties:
 
     given: those of the spec; a typed instruction adds to them, and replaces what the instruction
     before it added. A spoken command adds and takes away one by one.
+    counted: the sound to count, where one was named that is known.
     notices: what has to be said about instructions, once each.
     """
 
     given: set[Ability]
     instructed: set[Ability] = field(default_factory=set)
-    counted: str = ""
+    counted: SoundGroup | None = None
     source_language: str = ""
     persona: str = ""
     notices: list[str] = field(default_factory=list)
@@ -42,6 +44,10 @@ class Duties:
             duties.instruct(spec.instruction)
         elif not spec.abilities:
             duties.given = set(DEFAULT_ABILITIES)
+        if Ability.COUNT in spec.abilities and not (duties.counted or duties.notices):
+            duties.notices.append(
+                "Which sound shall I count? Say, for example, “count the dog barks”."
+            )
         if spec.target_language not in ("", "en"):
             duties._cannot_translate_into(spec.target_language)
         return duties
@@ -77,7 +83,8 @@ class Duties:
 
     def _follow(self, order: Order) -> None:
         self.instructed |= order.start
-        self.counted = order.counted or self.counted
+        if Ability.COUNT in order.start:
+            self._count(order.counted)
         self.source_language = order.source_language or self.source_language
         if order.target_language not in ("", "en") and Ability.TRANSLATE in order.start:
             self._cannot_translate_into(order.target_language)
@@ -86,6 +93,12 @@ class Duties:
             leaving |= self.abilities - {Ability.PROACTIVE}
         self.given -= leaving
         self.instructed -= leaving
+
+    def _count(self, sound: str) -> None:
+        self.counted = resolve_sound(sound) if sound else self.counted
+        if self.counted is None:
+            self.instructed.discard(Ability.COUNT)
+            self.notices.append(f"I do not know the sound “{sound}”, so I cannot count it.")
 
     def _not_understood(self, text: str) -> None:
         if Ability.CHAT in self.given:  # how to talk, rather than what to do

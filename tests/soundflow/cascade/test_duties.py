@@ -13,7 +13,8 @@ def test_a_bare_session_transcribes_and_warns() -> None:
 def test_an_instruction_adds_to_the_abilities_given() -> None:
     duties = Duties.of(spec("count the dog barks", Ability.PROACTIVE))
     assert duties.abilities == {Ability.COUNT, Ability.PROACTIVE}
-    assert duties.counted == "dog barks"
+    assert duties.counted is not None
+    assert "Bark" in duties.counted.classes
 
 
 def test_a_new_instruction_replaces_the_one_before_but_not_what_was_given() -> None:
@@ -61,3 +62,16 @@ def test_stop_leaves_the_warnings_on() -> None:
 def test_other_target_languages_are_refused_in_words() -> None:
     duties = Duties.of(spec("translate into French"))
     assert any("English only" in notice for notice in duties.notices)
+
+
+def test_a_sound_that_is_not_known_cannot_be_counted() -> None:
+    duties = Duties.of(spec("count the quarks"))
+    assert duties.abilities == set()
+    assert any("quarks" in notice for notice in duties.notices)
+
+
+def test_counting_needs_a_sound_to_count() -> None:
+    duties = Duties.of(spec("", Ability.COUNT))
+    assert len(duties.notices) == 1
+    duties.instruct("count the coughs")
+    assert duties.counted is not None

@@ -1,0 +1,107 @@
+"""Spoken answers: a question goes to the chat model, and its reply comes back piece by piece."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from threading import Event
+
+from soundflow.cascade.chat import ChatModel, ChatUnavailable, Message
+from soundflow.decoder import Speaking
+from soundflow.interaction import EndReason, Piece, TurnStart
+
+
+class Reply:
+    """One reply on its way: made on an executor's thread, taken on the engine's."""
+
+    def __init__(
+        self,
+        chat: Callable[[], ChatModel],
+        messages: Sequence[Message],
+        executor: Executor,
+        changed: Callable[[], None],
+    ) -> None:
+        self._parts: deque[str] = deque()
+        self._cancelled = Event()
+        self._changed = changed
+        self._made = executor.submit(self._make, chat, messages)
+        self._made.add_done_callback(lambda _: changed())
+
+    @property
+    def over(self) -> bool:
+        """Nothing more will come. Ask before `take`, so that nothing is missed."""
+        return self._made.done()
+
+    def take(self) -> str:
+        """Return what came since the last call."""
+        return "".join(self._parts.popleft() for _ in range(len(self._parts)))
+
+    def failure(self) -> ChatUnavailable | None:
+        """Say why the reply broke off, once it is over; any other error is raised."""
+        error = self._made.exception()
+        if error is None or isinstance(error, ChatUnavailable):
+            return error
+        raise error
+
+    def cancel(self) -> None:
+        """Stop making it."""
+        self._cancelled.set()
+
+    def _make(self, chat: Callable[[], ChatModel], messages: Sequence[Message]) -> None:
+        for part in chat().reply(messages, self._cancelled):
+            self._parts.append(part)
+            self._changed()
+
+
+@dataclass(slots=True)
+class Answer:
+    """A turn that answers a question.
+
+    ask: starts the reply; None while the question is not known yet (its last words are still being
+    transcribed), which only happens at the very end of a session's audio.
+    answered: told the whole answer, for the session's memory of the conversation.
+    """
+
+    start: TurnStart
+    ask: Callable[[], Reply | None]
+    answered: Callable[[str], None]
+    reply: Reply | None = None
+    said: str = ""
+    sequence: int = 0
+    cancelled: bool = False
+
+    def step(self) -> tuple[list[Piece], Speaking]:
+        """Say what has come since the last step."""
+        self.reply = self.reply or self.ask()
+        if self.cancelled:
+            return self._end(EndReason.CANCELLED)
+        if self.reply is None:
+            return [], Speaking.WAITING
+        over = self.reply.over
+        pieces = self._pieces(self.reply.take())
+        if not over:
+            return pieces, Speaking.WAITING
+        failure = self.reply.failure()
+        if failure is None:
+            ended, speaking = self._end(EndReason.COMPLETE)
+            return pieces + ended, speaking
+        pieces += self._pieces(f"I cannot answer now: {failure}")
+        ended, speaking = self._end(EndReason.ERROR)
+        return pieces + ended, speaking
+
+    def cancel(self) -> None:
+        """Stop answering; what was said stays said."""
+        self.cancelled = True
+        if self.reply:
+            self.reply.cancel()
+
+    def _pieces(self, text: str) -> list[Piece]:
+        if not text:
+            return []
+        self.said += text
+        self.sequence += 1
+        return [Piece(self.start.turn, self.sequence - 1, text)]
+
+    def _end(self, reason: EndReason) -> tuple[list[Piece], Speaking]:
+        self.answered(self.said)
+        return [Piece(self.start.turn, self.sequence, ended=reason)], Speaking.DONE
