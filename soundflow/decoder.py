@@ -21,10 +21,15 @@ class Speaking(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one session's drained queue led to."""
+    """What one session's drained queue led to.
+
+    unsettled: silent, but what was heard is still being worked out; the session is stepped by
+    `speak`, as if it spoke, before it listens again.
+    """
 
     action: Action
     turns: tuple[TurnStart, ...] = ()
+    unsettled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ class Decoder(Protocol[StateT]):
         ...
 
     def speak(self, batch: Sequence[StateT]) -> Sequence[Spoken | Exception]:
-        """Advance the speech of each session whose last verdict was `respond`, by one step.
+        """Advance each session whose last verdict was `respond` or unsettled, by one step.
 
         Failures are returned as by `listen`.
         """

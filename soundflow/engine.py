@@ -58,6 +58,7 @@ class Engine(Generic[StateT]):
         self._sessions: dict[str, Session[StateT]] = {}
         self._by_state: dict[int, Session[StateT]] = {}
         self._work = asyncio.Event()
+        self.started = asyncio.Event()  # the decoder is warm
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decoder")
 
     @property
@@ -73,6 +74,7 @@ class Engine(Generic[StateT]):
             loop.call_soon_threadsafe(self._ready, state)
 
         await self._on_thread(self._decoder.start, ready)
+        self.started.set()
         try:
             while True:
                 await self._work.wait()
@@ -191,7 +193,7 @@ class Engine(Generic[StateT]):
         decision = Decision(session.session_id, newest, verdict.action, verdict.turns)
         for start in verdict.turns:
             session.turns.setdefault(start.turn, Turn())
-        if verdict.action is Action.RESPOND:
+        if verdict.action is Action.RESPOND or verdict.unsettled:
             session.mode, session.waiting = Mode.SPEAKING, False
         session.decision = decision
         for queued in drained.queue:

@@ -1,5 +1,6 @@
 """A spoken conversation: what was asked and answered, and whether a question is over."""
 
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 
@@ -22,6 +23,7 @@ class Conversation:
     """One session's conversation.
 
     asked: utterances since the last answer.
+    ready: called, from any thread, when `unsettled` is over.
     ended: how complete the newest utterance sounded, 0 to 1, once that is known.
     quiet_chunks: chunks without speech since then.
     recent_TM: the newest log-mel frames, which the score is made from.
@@ -29,6 +31,7 @@ class Conversation:
 
     turn_end: TurnEnd
     executor: Executor
+    ready: Callable[[], None]
     past: list[Message] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     ended: "Future[float] | None" = None
@@ -44,6 +47,12 @@ class Conversation:
         self.quiet_chunks = 0 if goes_on else self.quiet_chunks + 1
         if paused:
             self.ended = self.executor.submit(self.turn_end.score, self.recent_TM)
+            self.ended.add_done_callback(lambda _: self.ready())
+
+    @property
+    def unsettled(self) -> bool:
+        """How complete the newest utterance sounded is not known yet."""
+        return self.ended is not None and not self.ended.done()
 
     def question_is_over(self) -> bool:
         """Whether something was asked, and whoever asked it is done."""
@@ -67,4 +76,6 @@ class Conversation:
         del self.past[:-KEPT_MESSAGES]
 
     def _score(self) -> float:
-        return 0.0 if self.ended is None or self.ended.exception() else self.ended.result()
+        """Return how complete the newest utterance sounded; 0 where that is not known."""
+        known = self.ended is not None and self.ended.done() and not self.ended.exception()
+        return self.ended.result() if self.ended and known else 0.0

@@ -64,7 +64,10 @@ class CascadeSession:
         self._ears: dict[Kind | None, Ear] = {}
         answers = [past.text for past in history if past.kind is Kind.ANSWER]
         self._talk = Conversation(
-            parts.turn_end, parts.executor, [Message(Role.ASSISTANT, text) for text in answers]
+            parts.turn_end,
+            parts.executor,
+            self._ready,
+            [Message(Role.ASSISTANT, text) for text in answers],
         )
         self._bursts: list[Statement | Answer | Ear] = []
         self._answer: Answer | None = None
@@ -80,8 +83,8 @@ class CascadeSession:
         if self._has(Ability.CHAT):
             starts += self._maybe_answer(at_end=queue[-1].last)
         starts += self._notices()
-        if not self._bursts and not self._loose:
-            return Verdict(Action.SILENT)
+        if not starts and not self._loose:
+            return Verdict(Action.SILENT, unsettled=bool(self._bursts) or self._talk.unsettled)
         return Verdict(Action.RESPOND, tuple(sorted(starts, key=lambda start: start.turn)))
 
     def speak(self) -> Spoken:
@@ -94,7 +97,8 @@ class CascadeSession:
             if speaking is not Speaking.DONE:
                 going_on.append(burst)
         self._bursts = going_on
-        return Spoken(tuple(pieces), Speaking.WAITING if going_on else Speaking.DONE)
+        waiting = bool(going_on) or self._talk.unsettled
+        return Spoken(tuple(pieces), Speaking.WAITING if waiting else Speaking.DONE)
 
     def instruct(self, text: str) -> None:
         """Follow a typed instruction from the next chunk on."""
@@ -142,7 +146,10 @@ class CascadeSession:
     def _new_ear(self, kind: Kind | None, task: Task) -> Ear:
         language = self._duties.source_language if kind else self._duties.source_language or "en"
         tracker = SpeechTracker(
-            self._next_turn if kind else self._next_unseen_turn, task=task, language=language
+            self._next_turn if kind else self._next_unseen_turn,
+            task=task,
+            language=language,
+            watched=kind is not None,
         )
         return Ear(kind, tracker, self._parts.whisper, self._utterance, self._ready)
 
@@ -193,15 +200,10 @@ class CascadeSession:
     # Speaking
 
     def _attend(self) -> list[TurnStart]:
-        """Let the ears go on; one whose text is seen does so by speaking."""
-        starts: list[TurnStart] = []
-        for ear in self._ears.values():
-            if ear.kind is None:
-                ear.step()
-            elif due := ear.starts():
-                starts += due
-                self._bursts.append(ear)
-        return starts
+        """Let every ear whose passes are due go on before the session listens again."""
+        due = [ear for ear in self._ears.values() if ear.tracker.turns]
+        self._bursts += due
+        return [start for ear in due for start in ear.starts()]
 
     def _maybe_answer(self, *, at_end: bool) -> list[TurnStart]:
         """Answer a question that is over; at the end of the audio, whatever is left of one."""
@@ -217,9 +219,6 @@ class CascadeSession:
 
     def _ask(self) -> Reply | None:
         """Start the reply; None while the question's last words are not text yet."""
-        unseen = self._ears.get(None)
-        if unseen:
-            unseen.step()
         if any(ear.busy for ear in self._ears.values()):
             return None
         if not self._talk.asked:  # what sounded like speech at the end was none

@@ -43,13 +43,18 @@ class SpeechTracker:
         *,
         task: Task = Task.TRANSCRIBE,
         language: str = "en",
+        watched: bool = True,
         settings: SpeechSettings = DEFAULTS,
     ) -> None:
-        """Number turns by `next_turn`; `language` "" = detect it, and keep it once it is sure."""
+        """Number turns by `next_turn`; `language` "" = detect it, and keep it once it is sure.
+
+        Without `watched` nobody sees the text grow: there are no provisional passes.
+        """
         self._next_turn = next_turn
         self._task = task
         self._given_language = language
         self._language = language
+        self._watched = watched
         self._settings = settings
         self._endpoint = Endpoint(settings.endpoint)
         self._next_index = 0
@@ -127,7 +132,8 @@ class SpeechTracker:
 
     def _due(self) -> list[Utterance]:
         """Return the utterances that wait for a pass: those that are over first."""
-        going_on = self._current and self._current.due(self._settings)
+        reach = self._current.due(self._settings) if self._current else None
+        going_on = reach is not None and (self._watched or reach is not Reach.PROVISIONAL)
         return [*self._over, self._current] if self._current and going_on else [*self._over]
 
     def _request(self, utterance: Utterance) -> tuple[Reach, Job]:
