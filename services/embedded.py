@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Self
 
 from services.core.events import CallerEvent, CloseReason
 from services.core.messages import AudioMessage, DecisionMessage, FeaturesMessage, SessionMessage
@@ -18,32 +20,59 @@ from soundflow.engine import Engine
 from soundflow.models import Model
 
 
-@asynccontextmanager
-async def run_platform(model: Model, config: IngestionConfig) -> AsyncIterator[IngestionService]:
-    """Run the four services until the context is left; then close what is open.
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """The four services and the engine, wired to each other."""
 
-    An error of a service ends the context with that error.
-    """
-    audio = MemoryTopic[AudioMessage](groups=["perception"])
-    features = MemoryTopic[FeaturesMessage](groups=["decision"])
-    decisions = MemoryTopic[DecisionMessage](groups=["response"])
-    sessions = MemoryTopic[SessionMessage](groups=["perception", "decision", "response"])
-    responses = MemoryTopic[CallerEvent](groups=[])  # the record, which one process does not keep
-    store = MemorySessionStore()
-    encoder = LocalEncoder(model.encoder)
-    engine = Engine(model.decoder)
-    ingestion = IngestionService(audio, sessions, store, engine.info, config)
-    perception = PerceptionService(audio, sessions, features, encoder)
-    decision = DecisionService(features, sessions, decisions, store, engine)
-    response = ResponseService(decisions, sessions, responses, store, engine, ingestion)
-    async with asyncio.TaskGroup() as group:
-        running = [
-            group.create_task(part.run()) for part in (engine, perception, decision, response)
-        ]
-        try:
-            yield ingestion
-        finally:
-            await ingestion.close_all(CloseReason.SHUTDOWN)
-            for task in running:
-                task.cancel()
-            encoder.close()
+    ingestion: IngestionService
+    perception: PerceptionService
+    decision: DecisionService
+    response: ResponseService
+    encoder: LocalEncoder
+    engine: Engine[Any]
+
+    @classmethod
+    def of(cls, model: Model, config: IngestionConfig) -> Self:
+        """Wire the services around a model."""
+        audio = MemoryTopic[AudioMessage](groups=["perception"])
+        features = MemoryTopic[FeaturesMessage](groups=["decision"])
+        decisions = MemoryTopic[DecisionMessage](groups=["response"])
+        sessions = MemoryTopic[SessionMessage](groups=["perception", "decision", "response"])
+        responses = MemoryTopic[CallerEvent](groups=[])  # the record, which one process lacks
+        store = MemorySessionStore()
+        encoder = LocalEncoder(model.encoder)
+        engine = Engine(model.decoder)
+        ingestion = IngestionService(audio, sessions, store, engine.info, config)
+        return cls(
+            ingestion,
+            PerceptionService(audio, sessions, features, encoder),
+            DecisionService(features, sessions, decisions, store, engine),
+            ResponseService(decisions, sessions, responses, store, engine, ingestion),
+            encoder,
+            engine,
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[IngestionService]:
+        """Run all, the model warm, until the context is left; then close what is open.
+
+        An error of a service ends the context with that error.
+        """
+        parts = (self.engine, self.perception, self.decision, self.response)
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(part.run()) for part in parts]
+            try:
+                await self.engine.started.wait()
+                yield self.ingestion
+            finally:
+                await self.ingestion.close_all(CloseReason.SHUTDOWN)
+                for task in running:
+                    task.cancel()
+                self.encoder.close()
+
+
+def run_platform(
+    model: Model, config: IngestionConfig
+) -> AbstractAsyncContextManager[IngestionService]:
+    """Run the four services until the context is left."""
+    return Platform.of(model, config).running()

@@ -1,16 +1,25 @@
 """Wait for what another task or thread does, with a deadline."""
 
 import asyncio
-from collections.abc import Callable
+import inspect
+from collections.abc import Awaitable, Callable
 
 DEADLINE_S = 10.0
 
 
-async def until(condition: Callable[[], bool], *, within_s: float = DEADLINE_S) -> None:
+async def until(
+    condition: Callable[[], bool | Awaitable[bool]], *, within_s: float = DEADLINE_S
+) -> None:
     """Return once the condition holds; TimeoutError names it where it never does."""
     try:
         async with asyncio.timeout(within_s):
-            while not condition():  # noqa: ASYNC110 - what is waited for has no event to offer
+            while not await _now(condition):  # noqa: ASYNC110 - not all that is awaited has an event
                 await asyncio.sleep(0.002)
     except TimeoutError:
-        raise TimeoutError(f"still not so after {within_s} s: {condition.__qualname__}") from None
+        name = getattr(condition, "__qualname__", repr(condition))
+        raise TimeoutError(f"still not so after {within_s} s: {name}") from None
+
+
+async def _now(condition: Callable[[], bool | Awaitable[bool]]) -> bool:
+    holds = condition()
+    return await holds if inspect.isawaitable(holds) else holds

@@ -10,24 +10,24 @@ class IngestionConfig(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SOUNDFLOW_", frozen=True)
 
     host: str = "127.0.0.1"
-    http_port: int = Field(8080, ge=0, le=65535)
-    grpc_port: int = Field(50051, ge=0, le=65535)
-    max_sessions: int = Field(64, ge=1)
-    retry_after_s: int = Field(5, ge=1)
+    http_port: int = Field(default=8080, ge=0, le=65535)
+    grpc_port: int = Field(default=50051, ge=0, le=65535)
+    max_sessions: int = Field(default=64, ge=1)
+    retry_after_s: int = Field(default=5, ge=1)
     # One message of live audio; 1 MiB is 33 s of 16 kHz PCM16, far more than a frame.
-    max_message_bytes: int = Field(1 << 20, ge=1024)
-    max_task_bytes: int = Field(2 << 30, ge=1024)
+    max_message_bytes: int = Field(default=1 << 20, ge=1024)
+    max_task_bytes: int = Field(default=2 << 30, ge=1024)
     # How far audio may run ahead of the clock before its sender is slowed to real time.
-    burst_ms: int = Field(10_000, ge=400)
+    burst_ms: int = Field(default=10_000, ge=400)
     # A sender that falls silent for this long is heard as silent, so that its speech is finished.
-    quiet_after_ms: int = Field(2_000, ge=400)
-    idle_close_s: float = Field(900, gt=0)
+    quiet_after_ms: int = Field(default=2_000, ge=400)
+    idle_close_s: float = Field(default=900, gt=0)
     # A caller that reads nothing is closed when this many events wait for it.
-    outbox_events: int = Field(1000, ge=10)
+    outbox_events: int = Field(default=1000, ge=10)
     # A caller that vanished is found by pings that stay unanswered for this long.
-    ping_interval_s: float = Field(4, gt=0)
+    ping_interval_s: float = Field(default=4, gt=0)
     # A connection must open its session within this time.
-    open_within_s: float = Field(10, gt=0)
+    open_within_s: float = Field(default=10, gt=0)
     # How long a caller may take to read what is left once its sessions are closed.
-    read_grace_s: float = Field(5, gt=0)
-    shutdown_grace_s: float = Field(10, ge=0)
+    read_grace_s: float = Field(default=5, gt=0)
+    shutdown_grace_s: float = Field(default=10, ge=0)
