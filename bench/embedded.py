@@ -19,7 +19,7 @@ from bench.material import conversations
 from bench.platform import running_platform
 from soundflow.audio import CHUNK_MS
 
-OPENING: dict[str, object] = {"abilities": ["transcribe", "proactive"]}
+OPENING: dict[str, object] = {"abilities": ["transcribe", "proactive"], "source_language": "en"}
 MEBIBYTE = 1 << 20
 
 

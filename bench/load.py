@@ -41,7 +41,7 @@ class SessionReport:
     @property
     def lost(self) -> int:
         """Chunks that no decision covers: every decision covers all up to its own chunk."""
-        return self.chunks_sent - 1 - max(self.decided, default=-1)
+        return max(0, self.chunks_sent - 1 - max(self.decided, default=-1))
 
     @property
     def twice(self) -> int:
