@@ -10,6 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.table import Table
 
 from services.cli.errors import CliError
+from services.inference.config import InferenceConfig
 from soundflow.checkpoint import (
     CheckpointError,
     FetchProgress,
@@ -72,7 +73,7 @@ def ready_model(name: str) -> Model:
         for member in members:
             store.locate(member)
         with Console(stderr=True).status(f"loading {name}"):
-            return load_model(name)
+            return load_model(name, InferenceConfig().chat())
     except (CheckpointError, ValueError) as error:
         raise CliError(str(error)) from error
 
@@ -91,7 +92,7 @@ def _state(store: Store, name: str) -> str:
 def _reporting() -> Iterator[Report]:
     """Show progress on standard error: as bars on a terminal, else a line for each step."""
     if not sys.stderr.isatty():
-        yield _StepLines().report
+        yield StepLines().report
         return
     columns = (
         TextColumn("{task.fields[model]:<22}"),
@@ -100,22 +101,23 @@ def _reporting() -> Iterator[Report]:
         TextColumn("{task.description}"),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield _Bars(progress).report
+        yield Bars(progress).report
 
 
-class _StepLines:
+class StepLines:
     """Writes where a fetch stands whenever that is something new."""
 
     def __init__(self) -> None:
         self._last: tuple[str, Step] | None = None
 
     def report(self, progress: FetchProgress) -> None:
+        """Write a line for a new step."""
         if (progress.name, progress.step) != self._last:
             typer.echo(f"{progress.name}: {progress.step}", err=True)
         self._last = (progress.name, progress.step)
 
 
-class _Bars:
+class Bars:
     """One bar for each model."""
 
     def __init__(self, progress: Progress) -> None:
@@ -123,6 +125,7 @@ class _Bars:
         self._tasks: dict[str, TaskID] = {}
 
     def report(self, progress: FetchProgress) -> None:
+        """Move the model's bar."""
         if progress.name not in self._tasks:
             self._tasks[progress.name] = self._progress.add_task("", model=progress.name)
         done = progress.step is Step.DONE

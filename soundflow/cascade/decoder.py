@@ -56,7 +56,7 @@ class CascadeDecoder:
         self._ready: Callable[[CascadeSession], None] = lambda session: None
 
     @classmethod
-    def pretrained(cls, chat: ChatConfig = ChatConfig()) -> "CascadeDecoder":  # noqa: B008  frozen
+    def pretrained(cls, chat: ChatConfig) -> "CascadeDecoder":
         """Load the default weights; errors as `soundflow.checkpoint.locate`."""
         return cls(WhisperRuntime.pretrained(), TurnEnd(), chat)
 
