@@ -4,7 +4,7 @@ import asyncio
 import json
 import tempfile
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -91,8 +91,9 @@ class TaskFace:
         )
         await response.prepare(request)
         await self._write(response, first)
-        async for item in running:
-            await self._write(response, item)
+        with suppress(BadRequest):  # which the caller was told as an event
+            async for item in running:
+                await self._write(response, item)
         await response.write_eof()
         return response
 

@@ -39,8 +39,8 @@ async def run_task(
     """Hear a recording; yield its events, and after each decision how far it has come.
 
     A slow consumer slows the task down. Close the generator to give it up.
-    BadRequest before the first event when the file cannot be read; what is found wrong later is an
-    `error` event.
+    BadRequest before the first event when the file cannot be read, after the last one when it
+    turned out so later, which is an `error` event too.
     """
     async with _open(source) as media:
         count = media.info.channels if split_channels else 1
@@ -55,6 +55,8 @@ async def run_task(
                 if isinstance(told.event, DecisionMade):
                     feed.decided(told.session_id, told.event)
                     yield feed.progress
+            if feed.fault:
+                raise feed.fault
         finally:
             feeding.cancel()
             await asyncio.gather(feeding, return_exceptions=True)
@@ -83,12 +85,16 @@ class _Fed:
 
 @dataclass(slots=True)
 class _Feed:
-    """Sends a recording's chunks, never more than one undecided chunk of a session."""
+    """Sends a recording's chunks, never more than one undecided chunk of a session.
+
+    fault: why the recording could not be heard to its end.
+    """
 
     ingestion: IngestionService
     media: Media
     sessions: dict[str, _Fed]
     warned: int = 0
+    fault: BadRequest | None = None
 
     async def run(self) -> None:
         """Send all; what is wrong with the recording closes its sessions, and is told."""
@@ -99,6 +105,7 @@ class _Feed:
                 await self._send(result)
             await self._warn()
         except AudioError as error:
+            self.fault = BadRequest(error.code, str(error))
             await self._tell(ErrorEvent(error.code, str(error)))
             await self.close(CloseReason.ERROR)
         except Exception:  # a fault of ours: nobody is left waiting

@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import grpc
@@ -21,8 +21,7 @@ from soundflow.models import load_model
 from tests.waiting import DEADLINE_S, until
 
 Event = dict[str, Any]
-
-CHUNK_BYTES = CHUNK_SAMPLES * 2  # of pcm_s16le
+ResponseT = TypeVar("ResponseT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,3 +171,9 @@ def tone(*, chunks: float) -> bytes:
     """Return that many chunks of a quiet tone as pcm_s16le at 16 kHz."""
     samples = np.arange(round(chunks * CHUNK_SAMPLES))
     return np.asarray(1000 * np.sin(samples * 0.2), "<i2").tobytes()
+
+
+async def told(call: AsyncIterable[ResponseT]) -> list[ResponseT]:
+    """Read a call's responses to their end."""
+    async with asyncio.timeout(DEADLINE_S):
+        return [response async for response in call]

@@ -4,8 +4,8 @@ import asyncio
 import io
 import json
 import signal
-from collections.abc import AsyncIterable, AsyncIterator
-from typing import Any, TypeVar, cast
+from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import aiohttp
 import grpc
@@ -20,10 +20,8 @@ from services.core.generated.soundflow.v1 import stream_pb2 as pb
 from services.ingestion.config import IngestionConfig
 from services.serve import Addresses, serve
 from soundflow.models import load_model
-from tests.end_to_end.platform import Event, Running, Stream, neighbour, running, tone
+from tests.end_to_end.platform import Event, Running, Stream, neighbour, running, told, tone
 from tests.waiting import DEADLINE_S, until
-
-ResponseT = TypeVar("ResponseT")
 
 
 @pytest.fixture
@@ -53,12 +51,6 @@ def opening(**spec: str) -> api.StreamRequest:
 
 def audio(data: bytes) -> api.StreamRequest:
     return api.StreamRequest(audio=api.AudioData(data=data))
-
-
-async def told(call: AsyncIterable[ResponseT]) -> list[ResponseT]:
-    """Read a call's responses to their end."""
-    async with asyncio.timeout(DEADLINE_S):
-        return [response async for response in call]
 
 
 def server_sent(body: str) -> list[tuple[str, Event]]:
