@@ -98,7 +98,9 @@ class Console {
     this.#controls.show(state);
     this.#timeline.live = state === "live" || state === "finishing";
     if (state === "live") this.#empty.hidden = true;
-    if (state === "over") this.#meter.reset();
+    if (state !== "over") return;
+    this.#meter.reset();
+    for (const turn of this.#transcript.breakOff()) this.#said.show(turn);
   }
 
   /** @param {ServerEvent} event */

@@ -36,7 +36,7 @@ class Capture extends AudioWorkletProcessor {
     }
   }
 
-  /** @param {Float32Array} block given away, not copied */
+  /** @param {Float32Array<ArrayBuffer>} block given away, not copied */
   #post(block) {
     if (block.length) this.port.postMessage(block, [block.buffer]);
   }

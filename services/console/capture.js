@@ -1,6 +1,6 @@
 /** @file The page's end of the audio thread: samples of any audio node, in 40 ms blocks. */
 
-import { ConsoleError, INSECURE_PAGE } from "./problems.js";
+import { ConsoleError, INSECURE_PAGE, NO_ANSWER } from "./problems.js";
 
 /**
  * Where a session's audio comes from: the microphone or a file.
@@ -20,7 +20,7 @@ const MAX_RATE_HZ = 96_000; // what the server takes
 
 /**
  * Make a running audio context. Call it in a click, or the browser keeps it suspended.
- * Throws ConsoleError where the page may have no audio.
+ * Throws ConsoleError where the page may have no audio, or its server is gone.
  * @returns {Promise<AudioContext>}
  */
 export async function openAudio() {
@@ -30,7 +30,12 @@ export async function openAudio() {
     await context.close();
     context = new AudioContext({ sampleRate: 48_000 });
   }
-  await context.audioWorklet.addModule(new URL("./capture-worklet.js", import.meta.url));
+  try {
+    await context.audioWorklet.addModule(new URL("./capture-worklet.js", import.meta.url));
+  } catch {
+    await context.close();
+    throw new ConsoleError(NO_ANSWER); // the module comes from the same server as the page
+  }
   await context.resume();
   return context;
 }

@@ -1,6 +1,6 @@
 /** @file The protocol of `/v1/stream`: JSON events and binary PCM16 over one WebSocket. */
 
-import { ConsoleError, LOST, refused, serverSaid } from "./problems.js";
+import { ConsoleError, LOST, NO_ANSWER, refused, serverSaid } from "./problems.js";
 
 /** @import { Kind } from "./kinds.js" */
 /** @import { Problem } from "./problems.js" */
@@ -160,7 +160,7 @@ async function askWhy() {
  */
 function firstEvent(socket) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => fail(refused(null)), OPEN_WITHIN_MS);
+    const timer = setTimeout(() => fail(NO_ANSWER), OPEN_WITHIN_MS);
     /** @param {Problem} problem */
     const fail = (problem) => {
       clearTimeout(timer);

@@ -28,13 +28,14 @@ export class Microphone {
    */
   static async open() {
     if (!navigator.mediaDevices) throw new ConsoleError(INSECURE_PAGE);
-    let stream;
+    const context = await openAudio();
     try {
-      stream = await navigator.mediaDevices.getUserMedia({ audio: AS_IT_IS });
+      const stream = await navigator.mediaDevices.getUserMedia({ audio: AS_IT_IS });
+      return new Microphone(context, stream);
     } catch (error) {
+      await context.close();
       throw new ConsoleError(microphoneProblem(error));
     }
-    return new Microphone(await openAudio(), stream);
   }
 
   /**

@@ -31,6 +31,8 @@ const MICROPHONE = Object.freeze({
   },
 });
 
+const AS_ASKED = Object.freeze(["complete", "closed_by_caller"]);
+
 /** @type {Readonly<Record<string, Problem>>} by the `reason` of session.closed */
 const CLOSED = Object.freeze({
   idle: {
@@ -61,6 +63,12 @@ export const LOST = Object.freeze({
   advice:
     "This session is over and cannot be taken up again; what was said stays below. " +
     "See that the server runs, then start a new session.",
+});
+
+/** @type {Problem} */
+export const NO_ANSWER = Object.freeze({
+  title: "The server does not answer.",
+  advice: "See that it runs (make run), then start again.",
 });
 
 /** @type {Problem} */
@@ -131,12 +139,7 @@ export function tooLarge(name, limitBytes) {
  * @returns {Problem}
  */
 export function refused(answer) {
-  if (answer === null) {
-    return {
-      title: "The server does not answer.",
-      advice: "See that it runs (make run), then start again.",
-    };
-  }
+  if (answer === null) return NO_ANSWER;
   if (answer.status === 429) {
     const wait = answer.retryAfterS ? `in ${answer.retryAfterS} s` : "in a moment";
     return {
@@ -171,7 +174,8 @@ export function serverSaid({ code, message }) {
  * @returns {Problem | null}
  */
 export function closedFor(reason) {
-  return CLOSED[reason] ?? null;
+  if (AS_ASKED.includes(reason)) return null;
+  return CLOSED[reason] ?? { title: `The session ended: ${reason}.`, advice: "Start again." };
 }
 
 /**

@@ -17,8 +17,8 @@ import { PROMISE_MS } from "./stats.js";
 /** @type {readonly Figure[]} */
 const FIGURES = Object.freeze([
   {
-    label: "Chunks heard",
-    title: "Pieces of 400 ms that were decided on",
+    label: "Chunks",
+    title: "Pieces of 400 ms that were heard",
     text: ({ chunks }) => count(chunks),
   },
   {
@@ -44,8 +44,8 @@ const FIGURES = Object.freeze([
     warns: ({ p95Ms }) => (p95Ms ?? 0) > PROMISE_MS,
   },
   {
-    label: "Over 400 ms",
-    title: "Decisions of the whole session that took longer than promised",
+    label: "Late",
+    title: "Decisions of the whole session that took longer than 400 ms",
     text: ({ late }) => count(late),
     warns: ({ late }) => late > 0,
   },

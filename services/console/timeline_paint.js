@@ -10,6 +10,7 @@ import { paintTurns } from "./timeline_turns.js";
 import { GUTTER_PX } from "./viewport.js";
 
 /** @import { DecisionCell, History, Mark } from "./history.js" */
+/** @import { Kind } from "./kinds.js" */
 /** @import { Scene } from "./scene.js" */
 /** @import { HitBox } from "./timeline_turns.js" */
 

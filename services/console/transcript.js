@@ -112,6 +112,15 @@ export class Transcript {
   }
 
   /**
+   * The session is over: no more comes for turns that are open. Return those.
+   * @returns {Turn[]}
+   */
+  breakOff() {
+    const open = [...this.#turns.values()].filter((turn) => turn.state === "open");
+    return open.map((turn) => this.#keep(end(turn, "error", this.#heardMs)));
+  }
+
+  /**
    * @param {number} number
    * @param {(turn: Turn) => Turn} step
    * @returns {Turn | null} null for a turn that was forgotten

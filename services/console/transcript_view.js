@@ -18,7 +18,7 @@ const STATE_WORDS = Object.freeze({
   complete: "",
   interrupted: "interrupted",
   cancelled: "cancelled",
-  error: "broken off by an error",
+  error: "broken off",
 });
 
 export class TranscriptView {
