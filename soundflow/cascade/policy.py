@@ -44,6 +44,7 @@ POLICY: tuple[Row, ...] = (
         name="smoke alarm",
         evidence=(("Smoke detector, smoke alarm",), ("Fire alarm",)),
         rivals=(*ANIMALS, *MUSIC, *TELEPHONES),
+        on=0.45,
         advice=(
             "A smoke or fire alarm is sounding. Get everyone out, close doors behind you, and "
             "call the fire service from outside."
@@ -60,11 +61,11 @@ POLICY: tuple[Row, ...] = (
         ),
         rivals=(
             *("Fireworks", "Firecracker", "Thunder", "Thunderstorm", "Fire", "Crackle"),
+            *("Breaking", "Glass", "Shatter", "Crack", "Cap gun"),
             *("Typing", "Typewriter", "Hammer", "Clang", "Coin (dropping)"),
             *MUSIC,
         ),
-        on=0.45,
-        chunks=1,
+        on=0.3,
         quiet_chunks=5,
         advice=(
             "That sounded like an explosion or gunfire. Get down behind something solid, away "
@@ -131,6 +132,7 @@ POLICY: tuple[Row, ...] = (
             ("Fire engine, fire truck (siren)",),
         ),
         rivals=(*ANIMALS, *MUSIC, *TELEPHONES),
+        on=0.45,
         advice=(
             "An emergency vehicle is close. If you are driving, pull over where it is safe and "
             "let it pass; on foot, keep off the road."
