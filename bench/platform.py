@@ -1,11 +1,20 @@
 """A platform of the benchmark's own, in a process of its own."""
 
-import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
+
+SOUNDFLOW = str(Path(sys.executable).with_name("soundflow"))
+
+# What `soundflow serve` says on standard output once callers can come.
+ANNOUNCEMENT = re.compile(r"Console: (?P<url>http://\S+)")
+STOPPING_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,17 +27,29 @@ class Platform:
 
 @contextmanager
 def running_platform(*arguments: str) -> Iterator[Platform]:
-    """Start `soundflow serve` on free ports, yield once it is ready, stop it at the end."""
-    command = [sys.executable, "-m", "services.cli.main", "serve", "--json"]
-    process = subprocess.Popen(
-        [*command, "--http-port", "0", "--grpc-port", "0", *arguments],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
+    """Start `soundflow serve` on free ports, yield once it is ready, stop it at the end.
+
+    RuntimeError with the platform's log when it does not start.
+    """
+    with TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            [SOUNDFLOW, "serve", "--http-port", "0", "--grpc-port", "0", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
         assert process.stdout is not None
-        ready = json.loads(process.stdout.readline())
-        yield Platform(ready["http"], process.pid)
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+        try:
+            yield Platform(_announced_url(process.stdout, log), process.pid)
+        finally:
+            process.terminate()
+            process.wait(timeout=STOPPING_S)
+            process.stdout.close()
+
+
+def _announced_url(stdout: IO[str], log: IO[str]) -> str:
+    for line in stdout:
+        if found := ANNOUNCEMENT.search(line):
+            return found["url"]
+    log.seek(0)
+    raise RuntimeError(f"the platform did not start:\n{log.read()}")
