@@ -112,7 +112,7 @@ def task(
     instruction: Instruction = "",
     ability: Abilities = None,
     server: Annotated[
-        str, typer.Option(envvar="SOUNDFLOW_SERVER", help="Have a running platform do it.")
+        str, typer.Option(help="Address of a running platform that is to do it.")
     ] = "",
     model: Model = "cascade",
     language: Language = "",
@@ -154,6 +154,7 @@ def serve(
     with told_plainly():
         from services.cli.serve import run_serve
         from services.cli.settings import read_settings
+        from services.ingestion.config import IngestionConfig
 
         given = {
             "host": host,
@@ -161,7 +162,7 @@ def serve(
             "grpc_port": grpc_port,
             "max_sessions": max_sessions,
         }
-        run_serve(model, read_settings(given))
+        run_serve(model, read_settings(IngestionConfig, given))
 
 
 @models.command("fetch", epilog="Example: soundflow models fetch cascade")

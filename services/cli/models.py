@@ -6,10 +6,11 @@ from contextlib import contextmanager
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from services.cli.errors import CliError
+from services.cli.settings import read_settings
 from services.inference.config import InferenceConfig
 from soundflow.checkpoint import (
     CheckpointError,
@@ -72,9 +73,14 @@ def ready_model(name: str) -> Model:
     try:
         for member in members:
             store.locate(member)
+    except CheckpointError as error:
+        everything = f"to fetch all of {name}: soundflow models fetch {name}"
+        raise CliError(f"{error}; {everything}") from error
+    chat = read_settings(InferenceConfig).chat()
+    try:
         with Console(stderr=True).status(f"loading {name}"):
-            return load_model(name, InferenceConfig().chat())
-    except (CheckpointError, ValueError) as error:
+            return load_model(name, chat)
+    except ValueError as error:  # an unknown name
         raise CliError(str(error)) from error
 
 
@@ -97,8 +103,7 @@ def _reporting() -> Iterator[Report]:
     columns = (
         TextColumn("{task.fields[model]:<22}"),
         BarColumn(),
-        DownloadColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.fields[amount]:>17}  {task.description}"),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
         yield Bars(progress).report
@@ -127,11 +132,18 @@ class Bars:
     def report(self, progress: FetchProgress) -> None:
         """Move the model's bar."""
         if progress.name not in self._tasks:
-            self._tasks[progress.name] = self._progress.add_task("", model=progress.name)
-        done = progress.step is Step.DONE
+            self._tasks[progress.name] = self._progress.add_task("", model=progress.name, amount="")
+        ready = progress.step is Step.DONE
         self._progress.update(
             self._tasks[progress.name],
             description=str(progress.step),
-            completed=1 if done else progress.done_bytes,
-            total=1 if done else progress.total_bytes or None,
+            amount=_amount(progress),
+            completed=1 if ready else progress.done_bytes,
+            total=1 if ready else progress.total_bytes or None,
         )
+
+
+def _amount(progress: FetchProgress) -> str:
+    if not progress.total_bytes:
+        return ""
+    return f"{progress.done_bytes / MEGABYTE:.1f} of {progress.total_bytes / MEGABYTE:.1f} MB"

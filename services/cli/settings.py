@@ -1,18 +1,23 @@
-"""The platform's settings where commands start one: as given, else of the environment."""
+"""The platform's settings where a command starts one: as given, else of the environment."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from pydantic import ValidationError
+from pydantic_settings import BaseSettings
 
 from services.cli.errors import CliError
-from services.ingestion.config import IngestionConfig
+
+SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
 
-def read_settings(given: Mapping[str, str | int | None]) -> IngestionConfig:
-    """Read what is not given (None) from SOUNDFLOW_… variables. CliError names what is wrong."""
+def read_settings(
+    kind: type[SettingsT], given: Mapping[str, str | int | None] | None = None
+) -> SettingsT:
+    """Read what is not given, or None, from SOUNDFLOW_… variables. CliError names what is wrong."""
     try:
-        return IngestionConfig.model_validate(
-            {name: value for name, value in given.items() if value is not None}
+        return kind.model_validate(
+            {name: value for name, value in (given or {}).items() if value is not None}
         )
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]

@@ -15,6 +15,7 @@ from services.cli.task_client import task_on_server
 from services.cli.timeline import choose_output
 from services.core.events import CallerEvent
 from services.embedded import run_platform
+from services.ingestion.config import IngestionConfig
 from services.ingestion.tasks import Progress, run_task
 from soundflow.interaction import SessionSpec
 from soundflow.models import Model
@@ -54,7 +55,7 @@ async def _task_here(
     path: Path, model: Model, spec: SessionSpec, *, split_channels: bool
 ) -> AsyncIterator[AsyncIterator[CallerEvent | Progress]]:
     """Run a platform for this one task."""
-    async with run_platform(model, read_settings({})) as ingestion:
+    async with run_platform(model, read_settings(IngestionConfig)) as ingestion:
         task = run_task(ingestion, spec, path, split_channels=split_channels)
         async with aclosing(task) as items:
             yield items

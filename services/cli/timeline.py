@@ -32,6 +32,7 @@ STYLES: Mapping[str, str] = {
     "overrun": "red",
 }
 LABEL_WIDTH = max(map(len, STYLES))
+LABELS_WIDTH = 32  # time, channel and label, with what is between them
 SILENT_MARK, RESPOND_MARK = "·", "▌"
 SHOWN_DECISIONS = 150  # one minute; a narrower terminal shows fewer
 CTRL_C_WIDTH = 3  # room for the terminal's "^C", which would push the live region down a line
@@ -137,7 +138,8 @@ class Timeline:
         text = Text()
         for piece in turn.in_order:
             text.append(piece.text, style="" if piece.final else f"italic {FAINT}")
-        return text[-SHOWN_LINES * self._console.width // 2 :]
+        shown = SHOWN_LINES * max(1, self._console.width - LABELS_WIDTH)
+        return text if len(text) <= shown else Text("… ") + text[-shown:]
 
     def _decisions(self) -> Table:
         table = Table.grid(expand=True)

@@ -75,7 +75,7 @@ def test_serving_without_weights_says_what_to_fetch(
     monkeypatch.setenv("SOUNDFLOW_MODELS", str(tmp_path))
 
     serve = ("serve", "--http-port", "0", "--grpc-port", "0")
-    assert "soundflow models fetch" in told_failure(*serve)
+    assert "soundflow models fetch cascade" in told_failure(*serve)
 
 
 def test_a_model_that_nobody_knows_is_an_error(call: Path) -> None:
@@ -91,6 +91,14 @@ def test_a_wrong_setting_is_an_error_that_names_it(
         told = told_failure(*command, "--model", "null")
         assert "SOUNDFLOW_BURST_MS" in told
         assert "'soon'" in told
+
+
+def test_a_wrong_setting_of_the_model_is_an_error_that_names_it(
+    call: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOUNDFLOW_CHAT_TIMEOUT_S", "0")
+
+    assert "SOUNDFLOW_CHAT_TIMEOUT_S" in told_failure("task", str(call), "--model", "null")
 
 
 def test_an_option_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,6 +76,16 @@ def test_a_long_text_stays_beside_its_label() -> None:
     assert first.index("word") == second.index("word") == len("00:00.4  transcript   ")
 
 
+def test_of_a_text_that_grows_long_the_newest_lines_are_shown() -> None:
+    screen = play(
+        started(1, Kind.ANSWER),
+        said(1, "".join(f" word{number}" for number in range(1000)), final=False),
+    )
+
+    assert "word999" in "\n".join(screen)
+    assert len(screen) < 10
+
+
 def test_the_strip_shows_decisions_and_the_gauge_their_latency() -> None:
     actions = [Action.SILENT, Action.SILENT, Action.RESPOND, Action.SILENT]
     screen = play(*(decided(chunk, action, latency_ms=40) for chunk, action in enumerate(actions)))
