@@ -250,6 +250,7 @@ def _options(config: IngestionConfig) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", config.max_message_bytes + ENVELOPE_BYTES),
         ("grpc.keepalive_time_ms", interval_ms),
         ("grpc.keepalive_timeout_ms", interval_ms),
+        ("grpc.http2.ping_timeout_ms", interval_ms),  # else a minute, whatever the line above says
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),  # no limit
         ("grpc.so_reuseport", 0),  # a port that is taken is an error, not a second server

@@ -5,7 +5,8 @@ nothing but the recording, and no other session has to wait.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from soundflow.audio import CHUNK_MS, SAMPLE_RATE_HZ, AudioError, Chunk
 from soundflow.intake import IntakeResult
 from soundflow.interaction import SessionSpec
 from soundflow.media import Media, open_media
+from soundflow.media_readers import MediaWarning
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,12 @@ async def run_task(
     BadRequest before the first event when the file cannot be read, after the last one when it
     turned out so later, which is an `error` event too.
     """
-    async with _open(source) as media:
-        count = media.info.channels if split_channels else 1
+    async with _open(source) as recording:
+        count = recording.channels if split_channels else 1
         session_ids = [ingestion.new_id() for _ in range(count)]
         outbox = Outbox(capacity=ingestion.config.outbox_events, sessions=count)
         opened = await ingestion.open(spec, session_ids, outbox, face=face)
-        feed = _Feed(ingestion, media, {live.session_id: _Fed(live) for live in opened})
+        feed = _Feed(ingestion, recording, {live.session_id: _Fed(live) for live in opened})
         feeding = asyncio.create_task(feed.run())
         try:
             async for told in outbox:
@@ -63,13 +65,50 @@ async def run_task(
             await feed.close(CloseReason.CLIENT_GONE)
 
 
+class _Recording:
+    """A file, read on a thread of its own: it is never closed while it is being read."""
+
+    def __init__(self, media: Media, thread: Executor) -> None:
+        self._media = media
+        self._thread = thread
+        self._told = 0
+
+    @property
+    def channels(self) -> int:
+        """How many channels it has."""
+        return self._media.info.channels
+
+    @property
+    def duration_ms(self) -> int:
+        """Its length; 0 where unknown."""
+        return self._media.info.duration_ms or 0
+
+    async def read(self, session_ids: Sequence[str]) -> AsyncIterator[IntakeResult]:
+        """Read it once. AudioError."""
+        loop = asyncio.get_running_loop()
+        results = self._media.read(session_ids)
+        while result := await loop.run_in_executor(self._thread, _next, results):
+            yield result
+
+    def new_warnings(self) -> Sequence[MediaWarning]:
+        """Return what was found wrong since the last time."""
+        warnings = self._media.warnings[self._told :]
+        self._told += len(warnings)
+        return warnings
+
+
 @asynccontextmanager
-async def _open(source: Path) -> AsyncIterator[Media]:
-    with ExitStack() as stack:
+async def _open(source: Path) -> AsyncIterator[_Recording]:
+    loop = asyncio.get_running_loop()
+    stack = ExitStack()
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="task") as thread:
         try:
-            yield await asyncio.to_thread(stack.enter_context, open_media(source))
+            media = await loop.run_in_executor(thread, stack.enter_context, open_media(source))
+            yield _Recording(media, thread)
         except AudioError as error:
             raise BadRequest(error.code, str(error)) from error
+        finally:
+            await loop.run_in_executor(thread, stack.close)
 
 
 @dataclass(slots=True)
@@ -91,16 +130,14 @@ class _Feed:
     """
 
     ingestion: IngestionService
-    media: Media
+    recording: _Recording
     sessions: dict[str, _Fed]
-    warned: int = 0
     fault: BadRequest | None = None
 
     async def run(self) -> None:
         """Send all; what is wrong with the recording closes its sessions, and is told."""
-        results = self.media.read(list(self.sessions))
         try:
-            while result := await asyncio.to_thread(_next, results):
+            async for result in self.recording.read(list(self.sessions)):
                 await self._warn()
                 await self._send(result)
             await self._warn()
@@ -123,7 +160,7 @@ class _Feed:
     def progress(self) -> Progress:
         """How far the slowest session has come."""
         done_ms = min(fed.done_ms for fed in self.sessions.values())
-        return Progress(done_ms, self.media.info.duration_ms or 0)
+        return Progress(done_ms, self.recording.duration_ms)
 
     async def close(self, reason: CloseReason) -> None:
         """Close what is still open."""
@@ -147,9 +184,8 @@ class _Feed:
         await self.ingestion.send(fed.live, chunk)
 
     async def _warn(self) -> None:
-        for warning in self.media.warnings[self.warned :]:
+        for warning in self.recording.new_warnings():
             await self._tell(ErrorEvent(warning.code, warning.message))
-        self.warned = len(self.media.warnings)
 
     async def _tell(self, event: ErrorEvent | Gap) -> None:
         for fed in self.sessions.values():

@@ -142,9 +142,11 @@ async def neighbour(running: Running) -> AsyncIterator[None]:
     async with running.stream() as stream:
         await stream.until("session.opened")
         calling = asyncio.create_task(_chat(stream, leave))
-        yield
-        leave.set()
-        chunks = await calling
+        try:
+            yield
+        finally:
+            leave.set()
+            chunks = await calling
     assert stream.of("error") == []
     assert [event["chunk"] for event in stream.of("decision")] == list(range(chunks + 1))
     assert stream.events[-1] == stream.events[-1] | {
