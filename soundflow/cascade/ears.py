@@ -60,8 +60,9 @@ class Ear:
             if not self._running.transcript.done():
                 return [], Speaking.WAITING
             running, self._running = self._running, None
-            pieces = list(self._take(running))
-            self._gather(pieces)
+            heard = list(self._take(running))
+            self._gather(heard)
+            pieces = heard if self.kind else []  # unseen turns have numbers of their own
         wanted = self.tracker.next_pass()
         if wanted is None:
             return pieces, Speaking.DONE
