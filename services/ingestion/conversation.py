@@ -21,13 +21,13 @@ async def converse(
     listen: Coroutine[None, None, None],
     say: Callable[[CallerEvent], Awaitable[None]],
     *,
-    read_grace_s: float,
+    read_grace_s: float | None,
 ) -> ProtocolBroken | None:
     """Pass events to `say` until all sessions are closed; return what broke the protocol, if so.
 
     listen: takes what the caller sends and ends when nothing more can come.
     CallerGone, from `listen` or `say`. CallerTooSlow when `say` still waits `read_grace_s` after
-    the sessions have closed.
+    the sessions have closed; never where that is None.
     """
     listening = asyncio.create_task(_listen(call, listen))
     saying = asyncio.create_task(_say_all(call, say))

@@ -29,7 +29,7 @@ from services.core.wire_events import event_to_proto
 from services.core.wire_values import spec_from_proto
 from services.ingestion.call import Call
 from services.ingestion.config import IngestionConfig
-from services.ingestion.conversation import CallerGone, CallerTooSlow, answer_faults, converse
+from services.ingestion.conversation import CallerGone, answer_faults, converse
 from services.ingestion.grpc_wire import format_from_proto, record_to_proto, splits_channels
 from services.ingestion.service import IngestionService
 from services.ingestion.tasks import Progress, run_task
@@ -65,12 +65,10 @@ class InteractionServicer(rpc.InteractionServiceServicer):
                 await context.write(event_to_proto(told))
 
             async with call:
-                broken = await converse(
-                    call,
-                    _listen(call, requests, context),
-                    say,
-                    read_grace_s=self._ingestion.config.read_grace_s,
-                )
+                # gRPC cannot end a call while a message of it waits to be read. By then the
+                # sessions are closed; what is left is one message, until the connection ends.
+                listen = _listen(call, requests, context)
+                broken = await converse(call, listen, say, read_grace_s=None)
             if broken:
                 raise broken
 
@@ -218,12 +216,6 @@ async def _errors_told(context: Context) -> AsyncIterator[None]:
     """End the call with the status that fits an error; the code goes into the trailing metadata."""
     try:
         yield
-    except CallerTooSlow:
-        await context.abort(
-            grpc.StatusCode.RESOURCE_EXHAUSTED,
-            "the events were not read in time",
-            (("soundflow-error", CloseReason.CLIENT_TOO_SLOW.value),),
-        )
     except SoundFlowError as error:
         metrics.REQUEST_ERRORS.labels(error.code).inc()
         metadata = [("soundflow-error", error.code)]
