@@ -4,16 +4,20 @@ import { Controls } from "./controls.js";
 import { byId } from "./elements.js";
 import { duration } from "./format.js";
 import { Meter } from "./meter.js";
+import { NO_CLIPBOARD } from "./problems.js";
 import { Session } from "./session.js";
 import { SessionStats } from "./stats.js";
 import { StatsView } from "./stats_view.js";
 import { Timeline } from "./timeline.js";
-import { Transcript } from "./transcript.js";
+import { Transcript, asText } from "./transcript.js";
 import { Announcer, TranscriptView } from "./transcript_view.js";
 
 /** @import { ServerEvent } from "./connection.js" */
 /** @import { Problem } from "./problems.js" */
 /** @import { SessionState } from "./session.js" */
+/** @import { Turn } from "./transcript.js" */
+
+const COPIED_SHOWN_MS = 1500;
 
 const STATE_WORDS = Object.freeze({
   starting: "Connecting",
@@ -29,6 +33,7 @@ class Console {
   #elapsed = byId("elapsed", HTMLElement);
   #empty = byId("timeline-empty", HTMLParagraphElement);
   #problem = byId("problem", HTMLDivElement);
+  #copy = byId("copy", HTMLButtonElement);
   #controls = new Controls({
     start: () => this.#start(),
     stop: () => this.#stop(),
@@ -62,6 +67,7 @@ class Console {
     });
     byId("zoom-in", HTMLButtonElement).addEventListener("click", () => this.#timeline.zoom(1));
     byId("zoom-out", HTMLButtonElement).addEventListener("click", () => this.#timeline.zoom(-1));
+    this.#copy.addEventListener("click", () => this.#copyText());
     addEventListener("pagehide", () => this.#session?.leave());
   }
 
@@ -86,6 +92,7 @@ class Console {
     this.#transcript = new Transcript();
     this.#stats = new SessionStats();
     this.#sentMs = 0;
+    this.#copy.disabled = true;
     this.#timeline.reset(this.#transcript);
     this.#said.clear();
     this.#statsView.show(this.#stats.snapshot());
@@ -108,9 +115,15 @@ class Console {
     const turn = this.#transcript.apply(event);
     this.#stats.apply(event);
     this.#timeline.apply(event, turn);
-    if (turn) this.#said.show(turn);
+    if (turn) this.#show(turn);
     else this.#note(event);
     this.#statsView.show(this.#stats.snapshot());
+  }
+
+  /** @param {Turn} turn */
+  #show(turn) {
+    this.#said.show(turn);
+    this.#copy.disabled = false;
   }
 
   /**
@@ -159,6 +172,17 @@ class Console {
     this.#meter.show(sentMs, loudness);
     this.#timeline.sent(sentMs, loudness.peak);
     this.#controls.sent(sentMs);
+  }
+
+  async #copyText() {
+    try {
+      await navigator.clipboard.writeText(asText(this.#transcript.turns));
+    } catch {
+      this.#tell(NO_CLIPBOARD);
+      return;
+    }
+    this.#copy.textContent = "Copied";
+    setTimeout(() => (this.#copy.textContent = "Copy text"), COPIED_SHOWN_MS);
   }
 
   /** @param {Problem} problem */

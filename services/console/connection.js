@@ -135,7 +135,10 @@ function streamUrl(scheme) {
  */
 function connected(socket) {
   return new Promise((resolve, reject) => {
-    socket.onopen = () => resolve();
+    socket.onopen = () => {
+      socket.onerror = null; // from here on, `onclose` says it all
+      resolve();
+    };
     socket.onerror = async () => reject(new ConsoleError(refused(await askWhy())));
   });
 }

@@ -3,7 +3,9 @@
 
 import { KINDS } from "./kinds.js";
 
+/** @import { ServerEvent } from "./connection.js" */
 /** @import { Kind } from "./kinds.js" */
+/** @import { Turn } from "./transcript.js" */
 
 /** Three hours; older chunks are forgotten. */
 export const CAPACITY_CHUNKS = 27_000;
@@ -12,6 +14,11 @@ export const CAPACITY_CHUNKS = 27_000;
 export const LEVEL_STEP_MS = 40;
 const LEVEL_STEPS_PER_CHUNK = 10;
 const MAX_MARKS = 1000;
+
+const LOSS_WORDS = Object.freeze({
+  gap: "audio that never arrived, heard as silence",
+  overrun: "audio that was not heard in time and was dropped",
+});
 
 const NOT_DECIDED = 0;
 const SILENT = 1;
@@ -30,7 +37,7 @@ const RESPOND = 2; // of a kind not known yet; RESPOND + 1 + i is of kind i
  * @property {"gap" | "overrun" | "instruction"} about
  * @property {number} startMs
  * @property {number} endMs
- * @property {string} text
+ * @property {string} text for people
  */
 
 export class History {
@@ -39,8 +46,12 @@ export class History {
   #actions = new Uint8Array(CAPACITY_CHUNKS);
   #levels = new Uint8Array(CAPACITY_CHUNKS * LEVEL_STEPS_PER_CHUNK);
   #levelStep = -1;
+  /** @type {Kind | null} */
+  #openKind = null;
   /** @type {Mark[]} */
   marks = [];
+  /** @type {Set<Kind>} all that occurred */
+  kinds = new Set();
   newestChunk = -1;
 
   /** The oldest chunk that is still remembered. */
@@ -48,9 +59,34 @@ export class History {
     return Math.max(0, this.newestChunk - CAPACITY_CHUNKS + 1);
   }
 
+  /**
+   * @param {ServerEvent} event
+   * @param {Turn | null} turn that it changed
+   */
+  apply(event, turn) {
+    if (event.type === "decision") this.#decide(event);
+    if (event.type === "gap" || event.type === "overrun") {
+      const { start_ms: startMs, end_ms: endMs } = event;
+      this.mark({ about: event.type, startMs, endMs, text: LOSS_WORDS[event.type] });
+    }
+    if (turn) this.#say(event, turn);
+  }
+
+  /**
+   * @param {ServerEvent} event
+   * @param {Turn} turn
+   */
+  #say(event, { kind, chunk, state }) {
+    this.kinds.add(kind);
+    this.#openKind = state === "open" ? kind : null;
+    if (event.type === "response.started") this.#colour(chunk, kind);
+    if (event.type === "response.text") this.#colour(this.newestChunk, kind);
+  }
+
   /** @param {{chunk: number, decision: "silent" | "respond", latency_ms: number}} event */
-  decide({ chunk, decision, latency_ms: latencyMs }) {
+  #decide({ chunk, decision, latency_ms: latencyMs }) {
     if (chunk <= this.newestChunk) return;
+    this.#colourLeftover();
     for (let skipped = this.newestChunk + 1; skipped < chunk; skipped++) {
       this.#actions[skipped % CAPACITY_CHUNKS] = NOT_DECIDED;
     }
@@ -66,11 +102,18 @@ export class History {
    * @param {number} chunk
    * @param {Kind} kind
    */
-  colour(chunk, kind) {
+  #colour(chunk, kind) {
     const at = chunk % CAPACITY_CHUNKS;
     if (this.#actions[at] < RESPOND) return;
     const uncoloured = this.#actions[at] === RESPOND;
     if (uncoloured || kind === "advice") this.#actions[at] = RESPOND + 1 + KINDS.indexOf(kind);
+  }
+
+  /** A decision to go on with an open turn whose text then stayed the same is of that turn's kind. */
+  #colourLeftover() {
+    const leftover = this.decisionAt(this.newestChunk);
+    const responds = leftover?.decision === "respond" && leftover.kind === null;
+    if (responds && this.#openKind) this.#colour(this.newestChunk, this.#openKind);
   }
 
   /**

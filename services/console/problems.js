@@ -78,6 +78,12 @@ export const NETWORK_TOO_SLOW = Object.freeze({
 });
 
 /** @type {Problem} */
+export const NEVER_FINISHED = Object.freeze({
+  title: "The server did not finish.",
+  advice: "The session was left; what was said so far stays below. The server's log may say why.",
+});
+
+/** @type {Problem} */
 export const MICROPHONE_GONE = Object.freeze({
   title: "The microphone was unplugged or taken away.",
   advice: "What was heard so far is being finished. Plug it in, then start again.",
@@ -87,6 +93,12 @@ export const MICROPHONE_GONE = Object.freeze({
 export const NO_FILE = Object.freeze({
   title: "No audio file is chosen.",
   advice: "Choose or drop one, or switch to the microphone.",
+});
+
+/** @type {Problem} */
+export const NO_CLIPBOARD = Object.freeze({
+  title: "The browser does not let this page copy.",
+  advice: "Mark the text in the list and copy it by hand.",
 });
 
 /** @type {Problem} */

@@ -2,7 +2,7 @@
 
 import { Connection } from "./connection.js";
 import { level, toPcm16 } from "./pcm.js";
-import { NETWORK_TOO_SLOW, closedFor, inWords, serverSaid } from "./problems.js";
+import { NETWORK_TOO_SLOW, NEVER_FINISHED, closedFor, inWords, serverSaid } from "./problems.js";
 
 /** @import { AudioSource } from "./capture.js" */
 /** @import { ServerEvent, SessionSpec } from "./connection.js" */
@@ -75,9 +75,12 @@ export class Session {
   async finish() {
     if (this.#state !== "live") return;
     this.#enter("finishing");
+    this.#finishTimer = setTimeout(() => {
+      this.#listener.problem(NEVER_FINISHED);
+      this.leave();
+    }, FINISH_WITHIN_MS);
     await this.#source?.stop();
     this.#connection?.endAudio();
-    this.#finishTimer = setTimeout(() => this.leave(), FINISH_WITHIN_MS);
   }
 
   /** End at once; what was still to be said is lost. */

@@ -7,11 +7,11 @@ import { KIND_LABELS } from "./kinds.js";
 import { readPalette } from "./palette.js";
 import { timelineHeight } from "./scene.js";
 import { describeChunk, lanesOf, paint } from "./timeline_paint.js";
+import { turnAt } from "./timeline_turns.js";
 import { Transcript, turnText } from "./transcript.js";
 import { GUTTER_PX, Viewport } from "./viewport.js";
 
 /** @import { ServerEvent } from "./connection.js" */
-/** @import { Kind } from "./kinds.js" */
 /** @import { HitBox } from "./timeline_turns.js" */
 /** @import { Turn } from "./transcript.js" */
 
@@ -26,6 +26,16 @@ const MIN_LANES = 3;
 /** A pointer that moves less than this between down and up has clicked. */
 const CLICK_PX = 3;
 
+/** @type {Readonly<Record<string, (view: Viewport) => void>>} */
+const KEYS = Object.freeze({
+  ArrowLeft: (view) => view.scrollBy(-view.widthPx / 4),
+  ArrowRight: (view) => view.scrollBy(view.widthPx / 4),
+  Home: (view) => view.scrollTo(0),
+  End: (view) => view.follow(),
+  "+": (view) => view.zoom(1),
+  "-": (view) => view.zoom(-1),
+});
+
 export class Timeline {
   #canvas;
   #pen;
@@ -34,8 +44,6 @@ export class Timeline {
   #onPick;
   #history = new History();
   #transcript = new Transcript();
-  /** @type {Set<Kind>} */
-  #seen = new Set();
   #view = new Viewport();
   #sentMs = 0;
   #sentAtMs = 0;
@@ -74,7 +82,6 @@ export class Timeline {
   reset(transcript) {
     this.#history = new History();
     this.#transcript = transcript;
-    this.#seen.clear();
     this.#sentMs = 0;
     this.#move((view) => view.follow());
   }
@@ -102,23 +109,14 @@ export class Timeline {
    */
   apply(event, turn) {
     if (event.type === "session.opened") this.#view.chunkMs = event.chunk_ms;
-    if (event.type === "decision") this.#history.decide(event);
-    if (event.type === "gap" || event.type === "overrun") {
-      const { start_ms: startMs, end_ms: endMs } = event;
-      this.#history.mark({ about: event.type, startMs, endMs, text: event.type });
-    }
-    if (turn) {
-      this.#seen.add(turn.kind);
-      const chunk = event.type === "response.started" ? turn.chunk : this.#history.newestChunk;
-      if (event.type !== "response.ended") this.#history.colour(chunk, turn.kind);
-    }
+    this.#history.apply(event, turn);
     this.#schedule();
   }
 
   /** @param {string} text of an instruction that was just sent */
   instructed(text) {
     const atMs = this.#sentMs;
-    this.#history.mark({ about: "instruction", startMs: atMs, endMs: atMs, text });
+    this.#history.mark({ about: "instruction", startMs: atMs, endMs: atMs, text: `instruction: ${text}` });
     this.#schedule();
   }
 
@@ -147,6 +145,7 @@ export class Timeline {
     canvas.addEventListener("pointerdown", (event) => this.#pressed(event));
     canvas.addEventListener("pointermove", (event) => this.#pointed(event));
     canvas.addEventListener("pointerup", () => this.#released());
+    canvas.addEventListener("pointercancel", () => (this.#drag = null));
     canvas.addEventListener("pointerleave", () => this.#pointAt(null));
     this.#toLive.addEventListener("click", () => this.#move((view) => view.follow()));
   }
@@ -161,19 +160,10 @@ export class Timeline {
 
   /** @param {KeyboardEvent} event */
   #keyed(event) {
-    const pagePx = this.#view.widthPx / 4;
-    /** @type {Record<string, (view: Viewport) => void>} */
-    const keys = {
-      ArrowLeft: (view) => view.scrollBy(-pagePx),
-      ArrowRight: (view) => view.scrollBy(pagePx),
-      Home: (view) => view.scrollTo(0),
-      End: (view) => view.follow(),
-      "+": (view) => view.zoom(1),
-      "-": (view) => view.zoom(-1),
-    };
-    if (!keys[event.key]) return;
+    const step = KEYS[event.key];
+    if (!step) return;
     event.preventDefault();
-    this.#move(keys[event.key]);
+    this.#move(step);
   }
 
   /** @param {PointerEvent} event */
@@ -193,8 +183,8 @@ export class Timeline {
   #released() {
     const still = this.#drag && this.#pointer && Math.abs(this.#pointer.x - this.#drag.x) < CLICK_PX;
     this.#drag = null;
-    const box = this.#boxUnderPointer();
-    if (still && box) this.#onPick(box.turn.turn);
+    const turn = this.#pointedTurn;
+    if (still && turn) this.#onPick(turn.turn);
   }
 
   /** @param {{x: number, y: number} | null} pointer */
@@ -218,10 +208,8 @@ export class Timeline {
     return ms < view.nowMs ? Math.floor(ms / view.chunkMs) : null;
   }
 
-  #boxUnderPointer() {
-    const at = this.#pointer;
-    if (!at) return null;
-    return this.#boxes.find((box) => inside(box, at)) ?? null;
+  get #pointedTurn() {
+    return this.#pointer && turnAt(this.#boxes, this.#pointer);
   }
 
   #showTip() {
@@ -236,7 +224,7 @@ export class Timeline {
   }
 
   #wordsUnderPointer() {
-    const turn = this.#boxUnderPointer()?.turn;
+    const turn = this.#pointedTurn;
     if (turn) {
       const span = `${clock(turn.startMs)} – ${clock(turn.endMs)}`;
       return `${KIND_LABELS[turn.kind]} · ${span}\n${turnText(turn)}`;
@@ -264,7 +252,7 @@ export class Timeline {
   }
 
   #paint() {
-    const lanes = lanesOf(this.#seen);
+    const lanes = lanesOf(this.#history.kinds);
     const height = timelineHeight(Math.max(MIN_LANES, lanes.length));
     const view = this.#view;
     view.widthPx = this.#canvas.clientWidth;
@@ -304,12 +292,4 @@ export class Timeline {
     }
     this.#pen.setTransform(ratio, 0, 0, ratio, 0, 0);
   }
-}
-
-/**
- * @param {HitBox} box
- * @param {{x: number, y: number}} at
- */
-function inside(box, at) {
-  return at.x >= box.left && at.x <= box.right && at.y >= box.top && at.y <= box.bottom;
 }

@@ -101,7 +101,8 @@ function paintAxis({ pen, palette, view }) {
     pen.fillStyle = palette.line;
     pen.fillRect(x, HEARD.top, 1, AXIS.top - HEARD.top);
     pen.fillStyle = palette.muted;
-    pen.fillText(duration(ms), x, y);
+    const half = LABEL_MIN_PX / 3;
+    if (x < view.widthPx - half) pen.fillText(duration(ms), Math.max(x, GUTTER_PX + half), y);
   }
 }
 
@@ -250,12 +251,19 @@ function paintPointed({ pen, palette, view, pointedChunk }) {
  * @param {number} chunkMs
  */
 export function describeChunk(history, chunk, chunkMs) {
-  const span = `${clock(chunk * chunkMs)} – ${clock((chunk + 1) * chunkMs)}`;
-  const cell = history.decisionOver(chunk);
-  if (!cell) return `chunk ${chunk} · ${span} · not decided`;
+  const [startMs, endMs] = [chunk * chunkMs, (chunk + 1) * chunkMs];
+  const marks = history.marks.filter((mark) => mark.startMs < endMs && mark.endMs >= startMs);
+  const decided = describeDecision(history.decisionOver(chunk));
+  const first = `chunk ${chunk} · ${clock(startMs)} – ${clock(endMs)} · ${decided}`;
+  return [first, ...marks.map((mark) => mark.text)].join("\n");
+}
+
+/** @param {DecisionCell | null} cell */
+function describeDecision(cell) {
+  if (!cell) return "not decided";
   const what = cell.kind ? `respond (${KIND_LABELS[cell.kind].toLowerCase()})` : cell.decision;
   const shared = cell.drained > 1 ? ` · one decision for ${cell.drained} chunks` : "";
-  return `chunk ${chunk} · ${span} · ${what} · ${cell.latencyMs.toFixed(1)} ms${shared}`;
+  return `${what} · ${cell.latencyMs.toFixed(1)} ms${shared}`;
 }
 
 /**

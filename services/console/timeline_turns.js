@@ -44,6 +44,18 @@ export function paintTurns(scene) {
 }
 
 /**
+ * The turn that was drawn here, or null.
+ * @param {readonly HitBox[]} boxes
+ * @param {{x: number, y: number}} at
+ */
+export function turnAt(boxes, { x, y }) {
+  const box = boxes.find(
+    ({ left, right, top, bottom }) => x >= left && x <= right && y >= top && y <= bottom,
+  );
+  return box?.turn ?? null;
+}
+
+/**
  * @param {Scene} scene
  * @param {Turn} turn
  * @returns {HitBox}
@@ -70,11 +82,21 @@ function paintTurn({ pen, palette }, { turn, left, right, top, bottom }, textEnd
   pen.fillRect(left, top, 3, bottom - top);
   // While a turn goes on in view, its text stays there, even when its start has left.
   const textLeft = (right > GUTTER_PX ? Math.max(left, GUTTER_PX) : left) + 7;
-  pen.save();
-  pen.beginPath();
-  pen.rect(textLeft, top, Math.max(0, textEnd - textLeft - 4), bottom - top);
-  pen.clip();
   pen.fillStyle = turn.state === "complete" ? palette.text : palette.muted;
-  pen.fillText(turnText(turn), textLeft, (top + bottom) / 2 + 0.5);
-  pen.restore();
+  const text = fitted(pen, turnText(turn), textEnd - textLeft - 4);
+  pen.fillText(text, textLeft, (top + bottom) / 2 + 0.5);
+}
+
+/**
+ * As much of a text as fits, with … where it was cut.
+ * @param {CanvasRenderingContext2D} pen
+ * @param {string} text
+ * @param {number} widthPx
+ */
+function fitted(pen, text, widthPx) {
+  const fullPx = pen.measureText(text).width;
+  if (fullPx <= widthPx) return text;
+  let length = Math.floor((text.length * Math.max(0, widthPx)) / fullPx);
+  while (length > 0 && pen.measureText(`${text.slice(0, length)}…`).width > widthPx) length--;
+  return length > 0 ? `${text.slice(0, length)}…` : "";
 }

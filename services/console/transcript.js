@@ -1,5 +1,8 @@
 /** @file What was said: turns as values, grown event by event. */
 
+import { clock } from "./format.js";
+import { KIND_LABELS } from "./kinds.js";
+
 /** @import { ServerEvent, Word } from "./connection.js" */
 /** @import { Kind } from "./kinds.js" */
 
@@ -35,6 +38,17 @@ export function turnText(turn) {
     .map((piece) => piece.text)
     .join("")
     .trim();
+}
+
+/**
+ * A whole session as plain text, one line a turn.
+ * @param {Iterable<Turn>} turns
+ */
+export function asText(turns) {
+  const lines = [...turns].map(
+    (turn) => `${clock(turn.startMs)}  ${KIND_LABELS[turn.kind]}: ${turnText(turn)}`,
+  );
+  return lines.join("\n");
 }
 
 /**

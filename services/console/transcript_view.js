@@ -46,6 +46,7 @@ export class TranscriptView {
     this.#onCancel = onCancel;
     this.#onSeek = onSeek;
     list.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    new ResizeObserver(() => this.#keepEnd()).observe(list);
     toNewest.addEventListener("click", () => {
       list.scrollTop = list.scrollHeight;
     });

@@ -1,10 +1,9 @@
 """The web console against the real platform with the null model, in a real Chromium."""
 
+import os
 import re
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ import soundfile
 from playwright.async_api import Browser, expect
 
 from bench.browser import CHROMIUM, chromium
+from bench.platform import running_platform
 from tests.end_to_end.console import ConsolePage, console
 from tests.end_to_end.platform import running
 
@@ -165,11 +165,11 @@ async def test_a_full_server_is_explained(browser: Browser, recording: Path) -> 
 
 
 async def test_a_server_that_dies_is_explained(browser: Browser) -> None:
-    with server() as (process, url):
-        async with console(browser, url, **MICROPHONE) as page:
+    with running_platform("--model", "null") as platform:
+        async with console(browser, platform.url, **MICROPHONE) as page:
             await page.start()
             await expect(page.page.locator(".turn")).to_have_count(1, timeout=15_000)
-            process.kill()
+            os.kill(platform.pid, signal.SIGKILL)
             await page.reports("The connection to the server was lost.")
             await page.is_in_state("Ended")
             assert (await page.turns())[0] == TURNS[0]
@@ -223,22 +223,3 @@ async def colours(page: ConsolePage) -> set[str]:
         }"""
     )
     return set(found)
-
-
-@contextmanager
-def server() -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    """Run the platform in a process of its own, which may be killed; yield it and its URL."""
-    soundflow = Path(sys.executable).with_name("soundflow")
-    process = subprocess.Popen(
-        [soundflow, "serve", "--model", "null", "--http-port", "0", "--grpc-port", "0"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        assert process.stdout
-        found = re.search(r"http://\S+", process.stdout.readline())
-        assert found
-        try:
-            yield process, found[0]
-        finally:
-            process.kill()

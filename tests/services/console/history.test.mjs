@@ -4,13 +4,15 @@ import { test } from "node:test";
 import { CAPACITY_CHUNKS, History, LEVEL_STEP_MS } from "../../../services/console/history.js";
 
 const decide = (history, chunk, decision = "silent", latency_ms = 20) =>
-  history.decide({ chunk, decision, latency_ms });
+  history.apply({ type: "decision", chunk, end_ms: (chunk + 1) * 400, decision, latency_ms }, null);
+const say = (history, chunk, kind, type = "response.started", state = "open") =>
+  history.apply({ type }, { kind, chunk, state });
 
 test("a decision is kept with its latency and the kind that it led to", () => {
   const history = new History();
   decide(history, 0);
   decide(history, 1, "respond", 55);
-  history.colour(1, "answer");
+  say(history, 1, "answer");
   assert.deepEqual(history.decisionAt(1), {
     chunk: 1, drained: 1, latencyMs: 55, decision: "respond", kind: "answer",
   });
@@ -30,14 +32,35 @@ test("chunks that were drained together share the decision of the newest", () =>
 test("a silent decision takes no colour; of two turns at once, advice shows", () => {
   const history = new History();
   decide(history, 0);
-  history.colour(0, "advice");
+  say(history, 0, "advice");
   decide(history, 1, "respond");
-  history.colour(1, "transcript");
-  history.colour(1, "count");
+  say(history, 1, "transcript");
+  say(history, 1, "count");
   assert.equal(history.decisionAt(0).decision, "silent");
   assert.equal(history.decisionAt(1).kind, "transcript");
-  history.colour(1, "advice");
+  say(history, 1, "advice");
   assert.equal(history.decisionAt(1).kind, "advice");
+});
+
+test("a decision to go on with a turn has the turn's kind, with new text or without", () => {
+  const history = new History();
+  decide(history, 0, "respond");
+  say(history, 0, "transcript");
+  decide(history, 1, "respond");
+  say(history, 0, "transcript", "response.text");
+  decide(history, 2, "respond");
+  decide(history, 3, "silent");
+  assert.deepEqual([1, 2].map((chunk) => history.decisionAt(chunk).kind), [
+    "transcript", "transcript",
+  ]);
+});
+
+test("what was lost is marked, and the kinds that occurred are known", () => {
+  const history = new History();
+  history.apply({ type: "overrun", start_ms: 400, end_ms: 1200, chunks: 2 }, null);
+  say(history, 0, "count");
+  assert.deepEqual(history.marks.map(({ about, endMs }) => [about, endMs]), [["overrun", 1200]]);
+  assert.deepEqual([...history.kinds], ["count"]);
 });
 
 test("a decision that is told twice counts once", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  MAX_TURNS, Transcript, orderedPieces, segments, turnText,
+  MAX_TURNS, Transcript, asText, orderedPieces, segments, turnText,
 } from "../../../services/console/transcript.js";
 
 const started = (turn, chunk = 0, kind = "transcript") => ({
@@ -118,6 +118,14 @@ test("segments carry the words' times and join to the text", () => {
     cut.filter(({ word }) => word).map((segment) => [segment.text, segment.word.start_ms]),
     [["Stay", 0], ["low,", 300], ["low", 800]],
   );
+});
+
+test("a session can be had as plain text", () => {
+  const transcript = after(
+    started(1, 5), text(1, 0, "Hello.", true), ended(1),
+    started(2, 155, "advice"), text(2, 0, "Get out.", true),
+  );
+  assert.equal(asText(transcript.turns), "00:02.0  Transcript: Hello.\n01:02.0  Advice: Get out.");
 });
 
 test("a word that the text does not contain leaves the text whole", () => {
