@@ -1,5 +1,6 @@
 """Spoken answers: a question goes to the chat model, and its reply comes back piece by piece."""
 
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -9,6 +10,8 @@ from threading import Event
 from soundflow.cascade.chat import ChatModel, ChatUnavailable, Message
 from soundflow.decoder import Speaking
 from soundflow.interaction import EndReason, Piece, TurnStart
+
+log = logging.getLogger(__name__)
 
 
 class Reply:
@@ -36,12 +39,13 @@ class Reply:
         """Return what came since the last call."""
         return "".join(self._parts.popleft() for _ in range(len(self._parts)))
 
-    def failure(self) -> ChatUnavailable | None:
-        """Say why the reply broke off, once it is over; any other error is raised."""
+    def failure(self) -> str:
+        """Say why the reply broke off, once it is over; "" where it did not."""
         error = self._made.exception()
         if error is None or isinstance(error, ChatUnavailable):
-            return error
-        raise error
+            return str(error or "")
+        log.error("a reply failed", exc_info=error)
+        return "the platform failed on this question"
 
     def cancel(self) -> None:
         """Stop making it."""
@@ -82,7 +86,7 @@ class Answer:
         if not over:
             return pieces, Speaking.WAITING
         failure = self.reply.failure()
-        if failure is None:
+        if not failure:
             ended, speaking = self._end(EndReason.COMPLETE)
             return pieces + ended, speaking
         pieces += self._pieces(f"I cannot answer now: {failure}")

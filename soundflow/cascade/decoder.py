@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import TypeVar, TypeVarTuple
 
-from soundflow.cascade.chat import ChatConfig, ChatModel, open_chat
+from soundflow.cascade.chat import ChatConfig, ChatModel, ChatUnavailable, open_chat
 from soundflow.cascade.session import CascadeSession, Parts
 from soundflow.cascade.turn_end import TurnEnd
 from soundflow.cascade.whisper import WhisperRuntime
+from soundflow.checkpoint import CheckpointError
 from soundflow.decoder import Spoken, Verdict
 from soundflow.features import Features
 from soundflow.interaction import Ability, ModelInfo, PastTurn, SessionSpec
@@ -29,9 +30,12 @@ class _Lazy:
         self._model: ChatModel | None = None
 
     def __call__(self) -> ChatModel:
-        """Return the model. CheckpointError when it is not on this disk."""
+        """Return the model. ChatUnavailable when it is not on this disk."""
         with self._lock:
-            self._model = self._model or open_chat(self._config)
+            try:
+                self._model = self._model or open_chat(self._config)
+            except CheckpointError as error:
+                raise ChatUnavailable(str(error)) from error
             return self._model
 
     def close(self) -> None:
