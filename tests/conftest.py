@@ -5,6 +5,7 @@ from functools import cache
 
 import pytest
 
+from soundflow.cascade.whisper_model import WhisperModel
 from soundflow.checkpoint import CheckpointError, expand, locate
 
 
@@ -27,3 +28,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(missing_weights(), pytrace=False)
     pytest.skip(missing_weights())
+
+
+@pytest.fixture(scope="session")
+def whisper_models() -> tuple[WhisperModel, WhisperModel]:
+    """The English and the multilingual Whisper, loaded once: it takes a second and a half."""
+    return WhisperModel(locate("whisper-tiny.en")), WhisperModel(locate("whisper-base"))
