@@ -133,6 +133,13 @@ class WhisperModel:
         except (RuntimeError, ValueError) as error:
             raise WhisperError(f"Whisper failed on {len(windows)} windows: {error}") from error
 
+    def align(self, log_mel_TM: Array, text: str, language: str = "en") -> tuple[TimedWord, ...]:
+        """Find a known text in a window: where each of its words was said."""
+        audio = self._joined([self._encode(log_mel_TM)])
+        start = self._start(Task.TRANSCRIBE, language)
+        [words] = self._word_times(audio, start, [self._tokens(text)], [len(log_mel_TM)])
+        return words
+
     def _transcribe(self, windows: Sequence[Window]) -> list[Transcript]:
         # Encoding gains nothing from a batch (8 x 10 s: 500 ms together, 300 ms one by one);
         # decoding does (8 x 5 s: 120 ms together, 330 ms one by one).
