@@ -73,7 +73,9 @@ export class TranscriptView {
       this.#append(card);
     }
     card.dataset.state = turn.state;
+    card.dataset.atMs = String(turn.startMs);
     card.replaceChildren(this.#head(turn), this.#body(turn));
+    putInTime(card);
     this.#keepEnd();
     if (turn.state !== "open") this.#announcer.announce(turn);
   }
@@ -81,15 +83,16 @@ export class TranscriptView {
   /**
    * A line about the session itself, not said by the model.
    * @param {string} text
-   * @param {number | null} atMs
+   * @param {number} atMs
    * @param {"instruction" | "session" | "loss"} about
    */
   note(text, atMs, about) {
     const line = make("li", "note");
     line.dataset.about = about;
-    if (atMs !== null) line.append(this.#time(atMs));
-    line.append(icon(about), make("span", "note-text", text));
+    line.dataset.atMs = String(atMs);
+    line.append(this.#time(atMs), icon(about), make("span", "note-text", text));
     this.#append(line);
+    putInTime(line);
     this.#keepEnd();
   }
 
@@ -181,6 +184,26 @@ export class Announcer {
     const region = turn.kind === "advice" ? this.#urgent : this.#polite;
     region.textContent = `${KIND_LABELS[turn.kind]}: ${turnText(turn)}`;
   }
+}
+
+/**
+ * Move a line up past those that began later: a turn's first word may lie before the event that
+ * was told first.
+ * @param {HTMLElement} line
+ */
+function putInTime(line) {
+  let before = line.previousElementSibling;
+  while (before instanceof HTMLElement && startMs(before) > startMs(line)) {
+    before = before.previousElementSibling;
+  }
+  if (before === line.previousElementSibling) return;
+  if (before) before.after(line);
+  else line.parentElement?.prepend(line);
+}
+
+/** @param {HTMLElement} line */
+function startMs(line) {
+  return Number(line.dataset.atMs);
 }
 
 /**

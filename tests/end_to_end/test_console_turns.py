@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, WebSocketRoute, expect
 
 from bench.browser import CHROMIUM, chromium
@@ -14,13 +15,14 @@ from tests.end_to_end.platform import running
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.asyncio(loop_scope="module"),  # one browser for all
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium"),
 ]
 
 MICROPHONE = {"permissions": ["microphone"]}
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     async with chromium() as started:
         yield started
@@ -46,8 +48,8 @@ async def test_turns_are_shown_as_they_grow(browser: Browser) -> None:
         tell(event("response.ended", turn=2, reason="complete"))
         assert await page.page.locator(".provisional").count() == 0
         assert await page.turns() == [
+            ("Advice", "Get out."),  # told later, but it began earlier
             ("Transcript", "Stay low. <img src=x onerror=alert(1)>"),
-            ("Advice", "Get out."),
         ]
         stay = page.page.locator(".turn-text span", has_text=re.compile("^Stay$"))
         assert await stay.get_attribute("title") == "00:00.1 – 00:00.4"
@@ -67,6 +69,24 @@ async def test_an_open_turn_can_be_cancelled(browser: Browser) -> None:
         await page.page.get_by_label("Cancel turn 3").click()
         await expect(page.page.locator(".turn-remark")).to_have_text("cancelled")
         assert await page.page.get_by_label("Cancel turn 3").count() == 0
+
+
+async def test_a_sessions_text_can_be_copied(browser: Browser) -> None:
+    allowed = {"permissions": ["microphone", "clipboard-read", "clipboard-write"]}
+    async with (
+        running() as platform,
+        console(browser, platform.addresses.http, **allowed) as page,
+    ):
+        told = await script(page)
+        await page.start()
+        await page.is_in_state("Listening")
+        assert await page.page.locator("#copy").is_disabled()
+        told[0].send(event("response.started", turn=1, chunk=2, kind="advice"))
+        told[0].send(said(1, "Get out.", final=True))
+        await page.page.click("#copy")
+        await expect(page.page.locator("#copy")).to_have_text("Copied")
+        copied = await page.page.evaluate("navigator.clipboard.readText()")
+        assert copied == "00:00.8  Advice: Get out."
 
 
 async def script(page: ConsolePage) -> list[WebSocketRoute]:
