@@ -172,9 +172,13 @@ class Utterance:
         return text if self.sequence else text.lstrip()
 
     def _placed(self, words: Sequence[TimedWord]) -> tuple[Word, ...]:
-        """Move words from the window's time to the session's."""
+        """Move words from the window's time to the session's, whose first frame lies before it."""
         return tuple(
-            Word(word.text.strip(), self.start_ms + word.start_ms, self.start_ms + word.end_ms)
+            Word(
+                word.text.strip(),
+                max(0, self.start_ms + word.start_ms),
+                max(0, self.start_ms + word.end_ms),
+            )
             for word in words
         )
 
