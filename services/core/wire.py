@@ -226,24 +226,24 @@ def _check_index(index: int) -> None:
         raise bad_message(f"a chunk's index counts from 0, got {index=}")
 
 
-AUDIO = TopicType[AudioMessage](
+AUDIO: TopicType[AudioMessage] = TopicType(
     "soundflow.audio", pb.AudioChunk, chunk_to_proto, chunk_from_proto, timedelta(minutes=10)
 )
 # As long as a decoder looks back, so that a lost replica's sessions can be built again.
-FEATURES = TopicType[FeaturesMessage](
+FEATURES: TopicType[FeaturesMessage] = TopicType(
     "soundflow.features",
     pb.ChunkFeatures,
     features_to_proto,
     features_from_proto,
     timedelta(hours=1),
 )
-DECISIONS = TopicType[DecisionMessage](
+DECISIONS: TopicType[DecisionMessage] = TopicType(
     "soundflow.decisions", pb.Decision, decision_to_proto, decision_from_proto, timedelta(hours=1)
 )
-RESPONSES = TopicType[CallerEvent](
+RESPONSES: TopicType[CallerEvent] = TopicType(
     "soundflow.responses", pb.ResponseEvent, event_to_proto, event_from_proto, timedelta(days=7)
 )
-SESSIONS = TopicType[SessionMessage](
+SESSIONS: TopicType[SessionMessage] = TopicType(
     "soundflow.sessions", pb.SessionEvent, session_to_proto, session_from_proto, retention=None
 )
 TOPICS: tuple[TopicType[Any], ...] = (AUDIO, FEATURES, DECISIONS, RESPONSES, SESSIONS)
