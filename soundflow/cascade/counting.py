@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundflow.cascade.sound_classes import places
-from soundflow.cascade.sounds import EVENT_OFF, EVENT_ON, EVENT_QUIET_CHUNKS, Edge, Latch, Scores
+from soundflow.cascade.sounds import Edge, Scores, event_latch
 from soundflow.cascade.vocabulary import SoundGroup
 from soundflow.frontend import Array
 
@@ -49,7 +49,7 @@ class _Stretches:
     """Counts stretches of a lasting sound, parted by pauses."""
 
     def __init__(self) -> None:
-        self._latch = Latch(EVENT_ON, EVENT_OFF, chunks=1, quiet_chunks=EVENT_QUIET_CHUNKS)
+        self._latch = event_latch()
 
     def hear(self, index: int, level: float, log_mel_TM: Array) -> int:
         return int(self._latch.hear(index, level) is Edge.ROSE)

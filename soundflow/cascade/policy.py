@@ -22,7 +22,7 @@ class Row:
     level is that of the best alternative, an alternative's that of its weakest class.
     rivals: look-alikes; the row is silent in a chunk where one of them is louder than its level.
     on, off: levels at which the sound starts and stops to count as heard.
-    chunks: how many chunks in a row must be at `on`.
+    chunks, span_chunks: how many chunks, out of how many in a row, must be at `on`.
     quiet_chunks: how many must be below `off` before the same sound is answered again.
     family: rows that hear the same sound in different ways; one at a time speaks. "" = none.
     """
@@ -34,6 +34,7 @@ class Row:
     on: float = 0.45
     off: float = 0.3
     chunks: int = 2
+    span_chunks: int = 2
     quiet_chunks: int = 10
     family: str = ""
 
@@ -44,6 +45,7 @@ POLICY: tuple[Row, ...] = (
         name="smoke alarm",
         evidence=(("Smoke detector, smoke alarm",), ("Fire alarm",)),
         rivals=(*ANIMALS, *MUSIC, *TELEPHONES),
+        span_chunks=6,  # half-second pulses beat against the chunks
         advice=(
             "A smoke or fire alarm is sounding. Get everyone out, close doors behind you, and "
             "call the fire service from outside."
@@ -67,8 +69,8 @@ POLICY: tuple[Row, ...] = (
         on=0.3,
         quiet_chunks=5,
         advice=(
-            "That sounded like an explosion or gunfire. Get down behind something solid, away "
-            "from windows, and call the emergency number once you are safe."
+            "That was an explosion, gunfire or very close thunder. Get down behind something "
+            "solid, away from windows; call the emergency number if it was no storm."
         ),
     ),
     Row(
@@ -83,6 +85,7 @@ POLICY: tuple[Row, ...] = (
         ),
         on=0.3,
         chunks=3,
+        span_chunks=3,
         quiet_chunks=25,
         advice=(
             "Something is burning. If it is not a fire you are tending, get everyone out, stay "
@@ -141,6 +144,7 @@ POLICY: tuple[Row, ...] = (
         evidence=(("Civil defense siren",),),
         rivals=("Whistle", "Steam whistle", "Train whistle", *ANIMALS, *MUSIC),
         chunks=4,
+        span_chunks=4,
         advice=(
             "A public warning siren is sounding. Go indoors, close windows and doors, and "
             "follow the official alerts on radio or phone."

@@ -4,7 +4,7 @@ Shape suffix: C sound classes.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
@@ -56,32 +56,34 @@ class Edge(Enum):
 class Latch:
     """Turns a level per chunk into beginnings and endings, with hysteresis.
 
-    It rises after `chunks` in a row at `on`, and falls after `quiet_chunks` in a row below `off`.
+    It rises when `chunks` out of `span_chunks` in a row were at `on`, and falls after
+    `quiet_chunks` in a row below `off`.
     first, last: the chunks where what is heard now, or was heard last, began and was last heard.
     """
 
     on: float
     off: float
     chunks: int
+    span_chunks: int
     quiet_chunks: int
     up: bool = False
     first: int = 0
     last: int = 0
-    _run: int = 0
+    _seen: list[int] = field(default_factory=list)
 
     def hear(self, index: int, level: float) -> Edge:
         """Take the level of chunk `index`; chunks come in order."""
         return self._hear_up(index, level) if self.up else self._hear_down(index, level)
 
     def _hear_down(self, index: int, level: float) -> Edge:
+        self._seen = [seen for seen in self._seen if index - seen < self.span_chunks]
         if level < self.on:
-            self._run = 0
             return Edge.NONE
-        self._run += 1
-        if self._run < self.chunks:
+        self._seen.append(index)
+        if len(self._seen) < self.chunks:
             return Edge.NONE
-        self.up, self.first, self.last = True, index - self.chunks + 1, index
-        self._run = 0
+        self.up, self.first, self.last = True, self._seen[0], index
+        self._seen = []
         return Edge.ROSE
 
     def _hear_up(self, index: int, level: float) -> Edge:
@@ -91,6 +93,11 @@ class Latch:
             return Edge.NONE
         self.up = False
         return Edge.FELL
+
+
+def event_latch() -> Latch:
+    """Return the latch that tells one sound event from the next."""
+    return Latch(EVENT_ON, EVENT_OFF, 1, 1, EVENT_QUIET_CHUNKS)
 
 
 class AlarmTracker:
@@ -156,7 +163,7 @@ class _RowEar:
             row,
             tuple(places(alternative) for alternative in row.evidence),
             places(row.rivals),
-            Latch(row.on, row.off, row.chunks, row.quiet_chunks),
+            Latch(row.on, row.off, row.chunks, row.span_chunks, row.quiet_chunks),
         )
 
     def level(self, scores_C: Scores) -> float:
@@ -175,8 +182,7 @@ class _GroupEar:
 
     @classmethod
     def of(cls, group: SoundGroup) -> "_GroupEar":
-        latch = Latch(EVENT_ON, EVENT_OFF, chunks=1, quiet_chunks=EVENT_QUIET_CHUNKS)
-        return cls(group, places(group.classes), latch)
+        return cls(group, places(group.classes), event_latch())
 
     def event(self) -> SoundEvent:
         start_ms, end_ms = self.latch.first * CHUNK_MS, (self.latch.last + 1) * CHUNK_MS

@@ -23,7 +23,7 @@ def test_no_class_is_evidence_and_rival_of_the_same_row(row: Row) -> None:
 @rows
 def test_thresholds_make_a_hysteresis(row: Row) -> None:
     assert 0 < row.off <= row.on < 1
-    assert row.chunks >= 1
+    assert 1 <= row.chunks <= row.span_chunks
     assert row.quiet_chunks > 4, "the same sound is in the scores of up to four chunks"
 
 

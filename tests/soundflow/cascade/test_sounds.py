@@ -32,7 +32,7 @@ def edges(latch: Latch, levels: Iterable[float]) -> list[Edge]:
 
 
 def test_a_latch_rises_and_falls_once_with_hysteresis() -> None:
-    latch = Latch(on=0.6, off=0.3, chunks=2, quiet_chunks=3)
+    latch = Latch(on=0.6, off=0.3, chunks=2, span_chunks=2, quiet_chunks=3)
     levels = [0.0, 0.7, 0.5, 0.7, 0.8, 0.4, 0.4, 0.2, 0.4, 0.2, 0.2, 0.2, 0.2]
     heard = edges(latch, levels)
     assert [index for index, edge in enumerate(heard) if edge is Edge.ROSE] == [4]
@@ -41,8 +41,15 @@ def test_a_latch_rises_and_falls_once_with_hysteresis() -> None:
 
 
 def test_a_latch_can_rise_again() -> None:
-    latch = Latch(on=0.5, off=0.3, chunks=1, quiet_chunks=1)
+    latch = Latch(on=0.5, off=0.3, chunks=1, span_chunks=1, quiet_chunks=1)
     assert edges(latch, [0.6, 0.0, 0.6]) == [Edge.ROSE, Edge.FELL, Edge.ROSE]
+
+
+@pytest.mark.parametrize(("span_chunks", "rises"), [(3, [2]), (2, [])])
+def test_a_latch_bridges_gaps_within_its_span(span_chunks: int, rises: list[int]) -> None:
+    latch = Latch(on=0.5, off=0.3, chunks=2, span_chunks=span_chunks, quiet_chunks=9)
+    heard = edges(latch, [0.6, 0.0, 0.6, 0.0, 0.0])
+    assert [index for index, edge in enumerate(heard) if edge is Edge.ROSE] == rises
 
 
 def test_one_alarm_is_one_response() -> None:
