@@ -5,8 +5,14 @@ from functools import cache
 
 import pytest
 
+from soundflow.cascade.chat import ChatConfig
+from soundflow.cascade.decoder import CascadeDecoder
+from soundflow.cascade.encoder import CascadeEncoder
+from soundflow.cascade.turn_end import TurnEnd
+from soundflow.cascade.whisper import WhisperRuntime
 from soundflow.cascade.whisper_model import WhisperModel
 from soundflow.checkpoint import CheckpointError, expand, locate
+from soundflow.models import Model
 
 
 @cache
@@ -34,3 +40,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def whisper_models() -> tuple[WhisperModel, WhisperModel]:
     """The English and the multilingual Whisper, loaded once: it takes a second and a half."""
     return WhisperModel(locate("whisper-tiny.en")), WhisperModel(locate("whisper-base"))
+
+
+@pytest.fixture
+def cascade(whisper_models: tuple[WhisperModel, WhisperModel]) -> Model:
+    """The cascade with all its weights."""
+    decoder = CascadeDecoder(WhisperRuntime(*whisper_models), TurnEnd(), ChatConfig())
+    return Model(CascadeEncoder.pretrained(), decoder)

@@ -16,9 +16,14 @@ class MemoryTopic(Generic[M]):
     """
 
     def __init__(self, *, groups: Sequence[str], capacity: int = 1024) -> None:
-        self._queues: dict[str, asyncio.Queue[M]] = {
-            group: asyncio.Queue(capacity) for group in groups
-        }
+        self._capacity = capacity
+        self._queues: dict[str, asyncio.Queue[M]] = {}
+        for group in groups:
+            self.add_group(group)
+
+    def add_group(self, group: str) -> None:
+        """Let a further group follow the topic, from the next message on."""
+        self._queues[group] = asyncio.Queue(self._capacity)
 
     async def send(self, message: M) -> None:
         """Append a message for every group; wait while one of them is full."""

@@ -1,4 +1,4 @@
-"""The whole platform around the null model, behind real sockets, and callers to talk to it."""
+"""The whole platform behind real sockets, around any model, and callers to talk to it."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from services.ingestion.config import IngestionConfig
 from services.ingestion.service import IngestionService
 from services.serve import Addresses, run_servers
 from soundflow.audio import CHUNK_SAMPLES
-from soundflow.models import load_model
+from soundflow.models import Model, load_model
 from tests.waiting import DEADLINE_S, until
 
 Event = dict[str, Any]
@@ -117,12 +117,15 @@ class Stream:
 
 
 @asynccontextmanager
-async def running(**config: Any) -> AsyncIterator[Running]:
-    """Run a platform with these settings. At the end nothing may be kept of any session."""
+async def running(model: Model | None = None, /, **config: Any) -> AsyncIterator[Running]:
+    """Run a platform with these settings, around the null model if none is given.
+
+    At the end nothing may be kept of any session.
+    """
     settings = IngestionConfig(
         **{"http_port": 0, "grpc_port": 0, "burst_ms": 10**9, "read_grace_s": 0.5, **config}
     )
-    platform = Platform.of(load_model("null"), settings)
+    platform = Platform.of(model or load_model("null"), settings)
     async with (
         platform.running() as ingestion,
         run_servers(ingestion) as addresses,
