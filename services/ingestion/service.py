@@ -70,9 +70,18 @@ class IngestionService:
         self.check_room(len(session_ids))
         live = [LiveSession(id_, outbox, channel) for channel, id_ in enumerate(session_ids)]
         self._live.update((session.session_id, session) for session in live)
-        for session in live:
-            await self._open(session, spec)
-            metrics.SESSIONS_OPENED.labels(face).inc()
+        opened: list[LiveSession] = []
+        try:
+            for session in live:
+                await self._open(session, spec)
+                opened.append(session)
+        except BaseException:  # also a caller who left meanwhile
+            for session in live[len(opened) :]:
+                self._live.pop(session.session_id)
+            for session in opened:
+                await self.close(session.session_id, CloseReason.ERROR)
+            raise
+        metrics.SESSIONS_OPENED.labels(face).inc(len(live))
         return live
 
     def check_room(self, sessions: int = 1) -> None:

@@ -1,0 +1,153 @@
+"""Features to decisions, around the real engine and the null model."""
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from services.core.messages import (
+    GIVEN_UP,
+    Closed,
+    DecisionMessage,
+    FeaturesMessage,
+    Instructed,
+    Opened,
+    SessionChange,
+    SessionMessage,
+    TurnCancelled,
+)
+from services.decision.service import DecisionService
+from services.state.memory import MemorySessionStore
+from services.state.port import SessionRecord
+from services.transport.memory import MemoryTopic
+from soundflow.engine import Engine
+from soundflow.features import Features
+from soundflow.interaction import Action, SessionSpec
+from soundflow.null import NullDecoder, NullState
+from tests.waiting import DEADLINE_S, until
+
+
+@dataclass
+class Rig:
+    service: DecisionService
+    engine: Engine[NullState]
+    store: MemorySessionStore
+    features: MemoryTopic[FeaturesMessage]
+    sessions: MemoryTopic[SessionMessage]
+    decisions: MemoryTopic[DecisionMessage]
+
+    async def keep_record(self, session_id: str) -> None:
+        await self.store.create(SessionRecord(session_id, SessionSpec("listen"), 0))
+
+    async def send(self, session_id: str, index: int, *, last: bool = False) -> None:
+        features = Features(session_id, index, {"level": np.zeros(1, np.float32)}, last)
+        await self.features.send(FeaturesMessage(features, captured_unix_us=1000 + index))
+
+    async def change(self, session_id: str, change: SessionChange) -> None:
+        await self.sessions.send(SessionMessage(session_id, 0, change))
+
+    async def decided_up_to(self, session_id: str, index: int) -> list[DecisionMessage]:
+        messages: list[DecisionMessage] = []
+        topic = self.decisions.subscribe("test")
+        async with asyncio.timeout(DEADLINE_S):
+            while not messages or messages[-1].decision.index < index:
+                message = (await anext(topic)).message
+                assert message.session_id == session_id
+                messages.append(message)
+        return messages
+
+    async def announced(self, change: SessionChange) -> SessionMessage:
+        async with asyncio.timeout(DEADLINE_S):
+            async for received in self.sessions.subscribe("test"):
+                if received.message.change == change:
+                    return received.message
+        raise AssertionError("a topic has no end")
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[Rig]:
+    features = MemoryTopic[FeaturesMessage](groups=["decision"])
+    sessions = MemoryTopic[SessionMessage](groups=["decision", "test"])
+    decisions = MemoryTopic[DecisionMessage](groups=["test"])
+    store, engine = MemorySessionStore(), Engine(NullDecoder())
+    service = DecisionService(features, sessions, decisions, store, engine)
+    tasks = [asyncio.create_task(part.run()) for part in (engine, service)]
+    try:
+        yield Rig(service, engine, store, features, sessions, decisions)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    async with running() as rig:
+        yield rig
+
+
+async def test_every_chunk_is_covered_by_decisions_in_order(rig: Rig) -> None:
+    await rig.keep_record("a")
+    await rig.change("a", Opened(SessionSpec("listen")))
+    for index in range(8):
+        await rig.send("a", index, last=index == 7)
+    messages = await rig.decided_up_to("a", 7)
+    indexes = [message.decision.index for message in messages]
+    assert indexes == sorted(set(indexes))
+    assert [message.last for message in messages] == [False] * (len(messages) - 1) + [True]
+    assert Action.RESPOND in {message.decision.action for message in messages}
+    for message in messages:  # latency counts from the newest chunk heard
+        assert message.captured_unix_us == 1000 + message.decision.index
+        assert message.decided_unix_us > message.captured_unix_us
+    await until(lambda: rig.store._records["a"].last_index == 7)
+
+
+async def test_a_chunk_that_overtakes_its_opening_opens_from_the_record(rig: Rig) -> None:
+    await rig.keep_record("a")
+    await rig.send("a", 0)
+    await rig.decided_up_to("a", 0)
+    await rig.change("a", Opened(SessionSpec("listen")))
+    await rig.send("a", 1)
+    assert (await rig.decided_up_to("a", 1))[-1].decision.index == 1
+
+
+async def test_instructions_and_cancelling_reach_the_engine(rig: Rig) -> None:
+    await rig.keep_record("a")
+    await rig.change("a", Instructed("stop"))
+    await rig.change("a", TurnCancelled(1))
+    await until(lambda: "a" in rig.engine._sessions)
+    await until(lambda: rig.engine._sessions["a"].state.instruction == "stop")
+
+
+async def test_closing_forgets_the_session_and_what_comes_late_is_dropped(rig: Rig) -> None:
+    await rig.keep_record("a")
+    await rig.send("a", 0)
+    await rig.decided_up_to("a", 0)
+    await rig.store.update("a", lambda old: dataclasses.replace(old, closed="idle"))
+    await rig.change("a", Closed("idle"))
+    await until(lambda: not rig.engine._sessions and not rig.service._open)
+    await rig.send("a", 1)
+    await rig.change("a", Instructed("too late"))
+    await rig.change("a", TurnCancelled(1))
+    await rig.keep_record("b")
+    await rig.send("b", 0)
+    await rig.decided_up_to("b", 0)  # no decision on a comes before it
+    assert list(rig.engine._sessions) == ["b"]
+
+
+async def test_a_lost_chunk_ends_its_session_alone(rig: Rig) -> None:
+    for name in "ab":
+        await rig.keep_record(name)
+    await rig.send("a", 1)
+    assert (await rig.announced(GIVEN_UP)).session_id == "a"
+    await rig.send("b", 0)
+    await rig.decided_up_to("b", 0)
+
+
+async def test_a_session_without_a_record_ends_alone(rig: Rig) -> None:
+    await rig.send("nobody", 0)
+    assert (await rig.announced(GIVEN_UP)).session_id == "nobody"

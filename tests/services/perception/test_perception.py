@@ -1,0 +1,119 @@
+"""Chunks to features, in order, each session with what it carries."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from services.core.messages import (
+    GIVEN_UP,
+    AudioMessage,
+    Closed,
+    FeaturesMessage,
+    SessionMessage,
+)
+from services.inference.port import CarriedState
+from services.perception.service import PerceptionService
+from services.transport.memory import MemoryTopic
+from soundflow.audio import CHUNK_SAMPLES, Chunk
+from soundflow.features import Features
+from tests.waiting import DEADLINE_S, until
+
+
+class CountingEncoder:
+    """Counts the chunks of each session; fails on one that is loud."""
+
+    def initial(self) -> CarriedState:
+        return 0
+
+    async def encode(self, chunk: Chunk, state: CarriedState) -> tuple[Features, CarriedState]:
+        await asyncio.sleep(0)
+        if chunk.pcm.any():
+            raise ValueError("too loud")
+        features = Features(chunk.session_id, chunk.index, {"heard": np.array(state)}, chunk.last)
+        return features, state + 1
+
+
+@dataclass
+class Rig:
+    service: PerceptionService
+    audio: MemoryTopic[AudioMessage]
+    sessions: MemoryTopic[SessionMessage]
+    features: MemoryTopic[FeaturesMessage]
+
+    async def send(self, session_id: str, index: int, *, loud: bool = False) -> None:
+        pcm = np.full(CHUNK_SAMPLES, 0.5 if loud else 0.0, np.float32)
+        await self.audio.send(AudioMessage(Chunk(session_id, index, pcm), 1000 + index))
+
+    async def receive(self, count: int) -> list[FeaturesMessage]:
+        messages = self.features.subscribe("test")
+        async with asyncio.timeout(DEADLINE_S):
+            return [(await anext(messages)).message for _ in range(count)]
+
+    async def announced(self) -> SessionMessage:
+        messages = self.sessions.subscribe("test")
+        return (await asyncio.wait_for(anext(messages), DEADLINE_S)).message
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[Rig]:
+    audio = MemoryTopic[AudioMessage](groups=["perception"])
+    sessions = MemoryTopic[SessionMessage](groups=["perception", "test"])
+    features = MemoryTopic[FeaturesMessage](groups=["test"])
+    service = PerceptionService(audio, sessions, features, CountingEncoder())
+    task = asyncio.create_task(service.run())
+    try:
+        yield Rig(service, audio, sessions, features)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    async with running() as rig:
+        yield rig
+
+
+async def test_chunks_are_encoded_in_order_with_what_their_session_carries(rig: Rig) -> None:
+    for index in range(3):
+        for name in "ab":
+            await rig.send(name, index)
+    messages = await rig.receive(6)
+    for name in "ab":
+        own = [message for message in messages if message.session_id == name]
+        assert [message.features.index for message in own] == [0, 1, 2]
+        assert [int(message.features.tensors["heard"]) for message in own] == [0, 1, 2]
+        assert [message.captured_unix_us for message in own] == [1000, 1001, 1002]
+
+
+async def test_a_repeated_chunk_changes_nothing(rig: Rig) -> None:
+    for index in (0, 0, 1, 0, 1, 2):
+        await rig.send("a", index)
+    messages = await rig.receive(3)
+    assert [int(message.features.tensors["heard"]) for message in messages] == [0, 1, 2]
+
+
+async def test_a_session_that_is_closed_is_forgotten_and_stays_so(rig: Rig) -> None:
+    await rig.send("a", 0)
+    await rig.receive(1)
+    await rig.sessions.send(SessionMessage("a", 0, Closed("idle")))
+    await until(lambda: not rig.service._carried)
+    await rig.send("a", 1)  # was on its way
+    await rig.send("b", 0)
+    assert [message.session_id for message in await rig.receive(1)] == ["b"]
+    assert list(rig.service._carried) == ["b"]
+
+
+async def test_a_chunk_that_cannot_be_encoded_ends_its_session_alone(rig: Rig) -> None:
+    await rig.send("a", 0)
+    await rig.send("a", 1, loud=True)
+    await rig.send("a", 2)
+    await rig.send("b", 0)
+    assert {message.session_id for message in await rig.receive(2)} == {"a", "b"}
+    announced = await rig.announced()
+    assert (announced.session_id, announced.change) == ("a", GIVEN_UP)
+    await until(lambda: list(rig.service._carried) == ["b"])

@@ -1,0 +1,233 @@
+"""Decisions to what the caller hears of them."""
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from services.core.events import (
+    CallerEvent,
+    CloseReason,
+    DecisionMade,
+    ErrorEvent,
+    Event,
+    Overran,
+    ResponseEnded,
+    ResponseStarted,
+    ResponseText,
+    SessionClosed,
+)
+from services.core.messages import GIVEN_UP, Closed, DecisionMessage, SessionMessage
+from services.response.service import ResponseService
+from services.state.memory import MemorySessionStore
+from services.state.port import KEPT_TURNS, SessionRecord
+from services.transport.memory import MemoryTopic
+from soundflow.engine_session import EngineError
+from soundflow.interaction import (
+    Action,
+    Decision,
+    EndReason,
+    Kind,
+    Overrun,
+    PastTurn,
+    Piece,
+    SessionSpec,
+    TurnStart,
+)
+from tests.waiting import until
+
+SILENT = Action.SILENT
+ENDED = Piece(1, 9, ended=EndReason.COMPLETE)
+
+
+class ScriptedTurns:
+    """The engine's side: what each turn says. A turn without a script is not open."""
+
+    def __init__(self) -> None:
+        self.pieces: dict[tuple[str, int], Sequence[Piece]] = {}
+        self.followed: list[tuple[str, int]] = []
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+
+    async def speak(self, session_id: str, turn: int) -> AsyncIterator[Piece]:
+        self.followed.append((session_id, turn))
+        if (session_id, turn) not in self.pieces:
+            raise EngineError("no such turn")
+        for piece in self.pieces[session_id, turn]:
+            await self.go_on.wait()
+            yield piece
+
+
+@dataclass
+class Delivered:
+    """The way to the callers: keeps what each was told. Fails for a session named `unlucky`."""
+
+    events: dict[str, list[Event]] = field(default_factory=dict)
+
+    async def deliver(self, events: Sequence[CallerEvent]) -> None:
+        for told in events:
+            if told.session_id == "unlucky" and isinstance(told.event, DecisionMade):
+                raise ValueError("the line is broken")
+            self.events.setdefault(told.session_id, []).append(told.event)
+
+
+@dataclass
+class Rig:
+    service: ResponseService
+    decisions: MemoryTopic[DecisionMessage]
+    sessions: MemoryTopic[SessionMessage]
+    store: MemorySessionStore
+    turns: ScriptedTurns
+    delivered: Delivered
+
+    async def open(self, session_id: str) -> None:
+        await self.store.create(SessionRecord(session_id, SessionSpec(), 0))
+
+    async def decide(self, session_id: str, index: int, *turns: int, **fields: Any) -> None:
+        action = Action.RESPOND if turns else Action.SILENT
+        starts = tuple(TurnStart(turn, Kind.ANSWER) for turn in turns)
+        decision = Decision(session_id, index, action, starts)
+        await self.decisions.send(DecisionMessage(decision, 1_000_000, 1_250_000, **fields))
+
+    async def told(self, session_id: str, count: int) -> list[Event]:
+        """Wait until the caller was told so much."""
+        events = self.delivered.events.setdefault(session_id, [])
+        await until(lambda: len(events) >= count)
+        assert len(events) == count
+        return events
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[Rig]:
+    decisions = MemoryTopic[DecisionMessage](groups=["response"])
+    sessions = MemoryTopic[SessionMessage](groups=["response"])
+    responses = MemoryTopic[CallerEvent](groups=[])
+    store, turns, delivered = MemorySessionStore(), ScriptedTurns(), Delivered()
+    decoder: Any = turns
+    service = ResponseService(decisions, sessions, responses, store, decoder, delivered)
+    task = asyncio.create_task(service.run())
+    try:
+        yield Rig(service, decisions, sessions, store, turns, delivered)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    async with running() as rig:
+        yield rig
+
+
+async def test_a_silent_decision_is_told_with_its_place_and_latency(rig: Rig) -> None:
+    await rig.open("a")
+    await rig.decide("a", 4)
+    assert await rig.told("a", 1) == [DecisionMade(4, 2000, SILENT, 250.0)]
+
+
+async def test_a_turn_is_told_from_start_to_end_and_kept(rig: Rig) -> None:
+    await rig.open("a")
+    rig.turns.pieces["a", 1] = [
+        Piece(1, 0, " It is", final=False),
+        Piece(1, 0, " It's"),
+        Piece(1, 1, " late."),
+        ENDED,
+    ]
+    await rig.decide("a", 0, 1)
+    assert (await rig.told("a", 6))[1:] == [
+        ResponseStarted(1, 0, Kind.ANSWER),
+        ResponseText(1, 0, " It is", final=False),
+        ResponseText(1, 0, " It's", final=True),
+        ResponseText(1, 1, " late.", final=True),
+        ResponseEnded(1, EndReason.COMPLETE),
+    ]
+    kept = (PastTurn(1, Kind.ANSWER, "It's late."),)
+    await until(lambda: rig.store._records["a"].turns == kept)
+
+
+async def test_only_the_last_turns_are_kept(rig: Rig) -> None:
+    await rig.open("a")
+    for turn in range(1, KEPT_TURNS + 3):
+        rig.turns.pieces["a", turn] = [Piece(turn, 9, ended=EndReason.COMPLETE)]
+        await rig.decide("a", turn, turn)
+    await until(
+        lambda: (
+            [past.turn for past in rig.store._records["a"].turns] == list(range(3, KEPT_TURNS + 3))
+        )
+    )
+
+
+async def test_a_turn_that_is_named_again_is_followed_once(rig: Rig) -> None:
+    await rig.open("a")
+    rig.turns.go_on.clear()
+    rig.turns.pieces["a", 1] = [Piece(1, 0, "one"), ENDED]
+    for index in range(3):
+        await rig.decide("a", index, 1)
+    await rig.told("a", 4)  # three decisions and one start
+    rig.turns.go_on.set()
+    await rig.told("a", 6)
+    assert rig.turns.followed == [("a", 1)]
+
+
+async def test_dropped_chunks_are_told_before_the_decision_after_them(rig: Rig) -> None:
+    await rig.open("a")
+    await rig.decide("a", 9, dropped=Overrun(2, 4))
+    assert await rig.told("a", 2) == [
+        Overran(800, 2000, 3),
+        DecisionMade(9, 4000, SILENT, 250.0),
+    ]
+
+
+async def test_the_session_closes_once_all_is_said(rig: Rig) -> None:
+    await rig.open("a")
+    rig.turns.go_on.clear()
+    rig.turns.pieces["a", 1] = [Piece(1, 0, "bye"), ENDED]
+    await rig.decide("a", 6, 1, last=True)
+    await rig.told("a", 2)
+    rig.turns.go_on.set()
+    events = await rig.told("a", 5)
+    assert events[-1] == SessionClosed(CloseReason.COMPLETE, chunks=7, turns=1)
+
+
+async def test_a_turn_whose_session_was_closed_meanwhile_ends_quietly(rig: Rig) -> None:
+    await rig.open("a")
+    await rig.decide("a", 0, 1)
+    await rig.decide("a", 1)
+    assert [type(event) for event in await rig.told("a", 3)].count(DecisionMade) == 2
+
+
+async def test_decisions_on_a_closed_session_are_dropped_and_nothing_is_kept(rig: Rig) -> None:
+    await rig.open("a")
+    await rig.decide("a", 0)
+    await rig.told("a", 1)
+    await rig.store.update("a", lambda old: dataclasses.replace(old, closed="idle"))
+    await rig.sessions.send(SessionMessage("a", 0, Closed("idle")))
+    await until(lambda: not rig.service._speech)
+    await rig.decide("a", 1)
+    await rig.open("b")
+    await rig.decide("b", 0)
+    await rig.told("b", 1)
+    await rig.told("a", 1)
+    assert list(rig.service._speech) == ["b"]
+
+
+async def test_a_session_that_a_service_gave_up_is_closed_with_a_reason(rig: Rig) -> None:
+    await rig.open("a")
+    await rig.store.update("a", lambda old: dataclasses.replace(old, last_index=4))
+    await rig.sessions.send(SessionMessage("a", 0, GIVEN_UP))
+    error, closed = await rig.told("a", 2)
+    assert isinstance(error, ErrorEvent)
+    assert error.code == "internal"
+    assert closed == SessionClosed(CloseReason.ERROR, chunks=5, turns=0)
+
+
+async def test_what_fails_for_one_session_does_not_reach_the_others(rig: Rig) -> None:
+    for name in ("unlucky", "b"):
+        await rig.open(name)
+        await rig.decide(name, 0)
+    events = await rig.told("b", 1)
+    assert isinstance(events[0], DecisionMade)
