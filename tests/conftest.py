@@ -43,7 +43,13 @@ def whisper_models() -> tuple[WhisperModel, WhisperModel]:
 
 
 @pytest.fixture
-def cascade(whisper_models: tuple[WhisperModel, WhisperModel]) -> Model:
+def chat_config() -> ChatConfig:
+    """Who answers questions to the cascade; a module may name another."""
+    return ChatConfig()
+
+
+@pytest.fixture
+def cascade(whisper_models: tuple[WhisperModel, WhisperModel], chat_config: ChatConfig) -> Model:
     """The cascade with all its weights."""
-    decoder = CascadeDecoder(WhisperRuntime(*whisper_models), TurnEnd(), ChatConfig())
+    decoder = CascadeDecoder(WhisperRuntime(*whisper_models), TurnEnd(), chat_config)
     return Model(CascadeEncoder.pretrained(), decoder)

@@ -45,3 +45,8 @@ def joined(*parts: Pcm | float) -> Pcm:
 def words_of(text: str) -> list[str]:
     """Return a text's words in lower case, without punctuation."""
     return ["".join(filter(str.isalnum, word)) for word in text.lower().split()]
+
+
+def pcm16(pcm: Pcm) -> bytes:
+    """Return samples as pcm_s16le."""
+    return (pcm * 32767).astype("<i2").tobytes()
