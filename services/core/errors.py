@@ -6,7 +6,8 @@ SoundFlowError
 ├── SessionUnknown      no such session here
 ├── SessionExists       that session id is taken
 ├── Overloaded          the platform is full; retry after a while
-└── Unavailable         a part that is needed cannot be reached
+├── Unavailable         a part that is needed cannot be reached
+└── Failed              the platform is at fault, for this session alone
 """
 
 
@@ -57,3 +58,17 @@ class Overloaded(SoundFlowError):
 
 class Unavailable(SoundFlowError):
     """A part of the platform cannot be reached now."""
+
+
+class ShuttingDown(Unavailable):
+    """This server takes nobody new, and ends those who are here."""
+
+    def __init__(self) -> None:
+        super().__init__("shutting_down", "this server is stopping; connect to another")
+
+
+class Failed(SoundFlowError):
+    """The platform could not go on with a session."""
+
+    def __init__(self) -> None:
+        super().__init__("internal", "the platform failed on this session; open a new one")

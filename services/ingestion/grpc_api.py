@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha import reflection
 from services.core import metrics
 from services.core.errors import (
     BadRequest,
+    Failed,
     Overloaded,
     ProtocolBroken,
     SessionExists,
@@ -43,6 +44,7 @@ _STATUS: dict[type[SoundFlowError], grpc.StatusCode] = {
     SessionExists: grpc.StatusCode.FAILED_PRECONDITION,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Unavailable: grpc.StatusCode.UNAVAILABLE,
+    Failed: grpc.StatusCode.INTERNAL,
 }
 
 RequestT = TypeVar("RequestT")

@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from services.core import metrics
 from services.core.errors import (
     BadRequest,
+    Failed,
     Overloaded,
     SessionExists,
     SessionUnknown,
@@ -27,6 +28,7 @@ _STATUS: dict[type[SoundFlowError], int] = {
     SessionExists: 409,
     Overloaded: 429,
     Unavailable: 503,
+    Failed: 500,
 }
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -11,7 +11,7 @@ from typing import IO
 
 from aiohttp import BodyPartReader, web
 
-from services.core.errors import BadRequest
+from services.core.errors import BadRequest, SoundFlowError
 from services.core.events import CallerEvent, to_json
 from services.ingestion.requests import TaskRequest, parse_task
 from services.ingestion.service import IngestionService
@@ -91,7 +91,7 @@ class TaskFace:
         )
         await response.prepare(request)
         await self._write(response, first)
-        with suppress(BadRequest):  # which the caller was told as an event
+        with suppress(SoundFlowError):  # which the caller was told as an event
             async for item in running:
                 await self._write(response, item)
         await response.write_eof()

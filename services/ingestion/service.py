@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from services.core import metrics
 from services.core.clock import unix_us
-from services.core.errors import BadRequest, Overloaded, SessionUnknown, Unavailable
+from services.core.errors import BadRequest, Overloaded, SessionUnknown, ShuttingDown
 from services.core.events import (
     CallerEvent,
     CloseReason,
@@ -65,7 +65,7 @@ class IngestionService:
     async def open(
         self, spec: SessionSpec, session_ids: Sequence[str], outbox: Outbox, *, face: str
     ) -> list[LiveSession]:
-        """Open one session for each id, all or none. Overloaded, Unavailable, BadRequest."""
+        """Open one session for each id, all or none. Overloaded, ShuttingDown, BadRequest."""
         spec = self._check(spec)
         self.check_room(len(session_ids))
         live = [LiveSession(id_, outbox, channel) for channel, id_ in enumerate(session_ids)]
@@ -85,10 +85,10 @@ class IngestionService:
         return live
 
     def check_room(self, sessions: int = 1) -> None:
-        """Raise Overloaded or Unavailable when so many sessions more cannot be opened."""
+        """Raise Overloaded or ShuttingDown when so many sessions more cannot be opened."""
         if self._draining.is_set():
             metrics.SESSIONS_REFUSED.labels("shutting_down").inc()
-            raise Unavailable("shutting_down", "this server is stopping; connect to another")
+            raise ShuttingDown
         if len(self._live) + sessions > self.config.max_sessions:
             metrics.SESSIONS_REFUSED.labels("overloaded").inc()
             raise Overloaded(self.config.max_sessions, self.config.retry_after_s)

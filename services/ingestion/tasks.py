@@ -11,8 +11,15 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.core.errors import BadRequest
-from services.core.events import CallerEvent, CloseReason, DecisionMade, ErrorEvent, Gap
+from services.core.errors import BadRequest, Failed, ShuttingDown, SoundFlowError
+from services.core.events import (
+    CallerEvent,
+    CloseReason,
+    DecisionMade,
+    ErrorEvent,
+    Gap,
+    SessionClosed,
+)
 from services.ingestion.outbox import Outbox
 from services.ingestion.service import IngestionService, LiveSession
 from soundflow.audio import CHUNK_MS, SAMPLE_RATE_HZ, AudioError, Chunk
@@ -41,8 +48,9 @@ async def run_task(
     """Hear a recording; yield its events, and after each decision how far it has come.
 
     A slow consumer slows the task down. Close the generator to give it up.
-    BadRequest before the first event when the file cannot be read, after the last one when it
-    turned out so later, which is an `error` event too.
+    BadRequest before the first event when the file cannot be read; after the last one when that
+    turned out later, which is an `error` event too. Failed or ShuttingDown, after the last event,
+    when it was the platform that ended it.
     """
     async with _open(source) as recording:
         count = recording.channels if split_channels else 1
@@ -57,6 +65,8 @@ async def run_task(
                 if isinstance(told.event, DecisionMade):
                     feed.decided(told.session_id, told.event)
                     yield feed.progress
+                elif isinstance(told.event, SessionClosed):
+                    feed.closed(told.event)
             if feed.fault:
                 raise feed.fault
         finally:
@@ -132,7 +142,7 @@ class _Feed:
     ingestion: IngestionService
     recording: _Recording
     sessions: dict[str, _Fed]
-    fault: BadRequest | None = None
+    fault: SoundFlowError | None = None
 
     async def run(self) -> None:
         """Send all; what is wrong with the recording closes its sessions, and is told."""
@@ -155,6 +165,13 @@ class _Feed:
         if decision.chunk == fed.sent - 1:
             fed.done_ms = fed.end_ms
             fed.ready.set()
+
+    def closed(self, closed: SessionClosed) -> None:
+        """Note why a session is over, if not because all was heard."""
+        if closed.reason is CloseReason.SHUTDOWN:
+            self.fault = ShuttingDown()
+        elif closed.reason is CloseReason.ERROR and self.fault is None:
+            self.fault = Failed()
 
     @property
     def progress(self) -> Progress:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from services.core import metrics
 from services.core.clock import seconds_since, unix_us
+from services.core.errors import Failed
 from services.core.events import (
     CallerEvent,
     CloseReason,
@@ -30,8 +31,6 @@ from soundflow.interaction import Overrun, PastTurn, Piece, TurnStart
 GROUP = "response"
 
 Inbound = Received[DecisionMessage] | Received[SessionMessage]
-
-_FAILED = ErrorEvent("internal", "the platform failed on this session; open a new one")
 
 
 @dataclass(slots=True)
@@ -159,7 +158,9 @@ class ResponseService:
             return
         record = await self.store.get(message.session_id)
         closed = SessionClosed(CloseReason.ERROR, record.last_index + 1, speech.newest_turn)
-        told = [CallerEvent(message.session_id, event) for event in (_FAILED, closed)]
+        failed = Failed()
+        events = (ErrorEvent(failed.code, failed.message), closed)
+        told = [CallerEvent(message.session_id, event) for event in events]
         await self.delivery.deliver(told)
 
     async def _give_up(self, session_id: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import io
 import json
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, cast
 
 import aiohttp
@@ -19,7 +19,10 @@ from services.core.generated.soundflow.v1 import interaction_service_pb2 as api
 from services.core.generated.soundflow.v1 import stream_pb2 as pb
 from services.ingestion.config import IngestionConfig
 from services.serve import Addresses, serve
-from soundflow.models import load_model
+from soundflow.audio import Chunk
+from soundflow.features import Features
+from soundflow.models import Model, load_model
+from soundflow.null import NullDecoder, NullEncoder
 from tests.end_to_end.platform import Event, Running, Stream, neighbour, running, told, tone
 from tests.waiting import DEADLINE_S, until
 
@@ -356,3 +359,38 @@ async def test_a_server_that_stops_takes_nobody_new_but_lets_calls_end() -> None
             events = await Stream(socket).rest()
         await asyncio.wait_for(server, DEADLINE_S)
     assert events[-1]["reason"] == "complete"
+
+
+class BreakingEncoder(NullEncoder):
+    """Fails on a chunk that is loud."""
+
+    def encode(self, batch: Sequence[tuple[Chunk, None]]) -> list[tuple[Features, None]]:
+        if any(np.abs(chunk.pcm).max() > 0.5 for chunk, _ in batch):
+            raise ValueError("too loud")
+        return super().encode(batch)
+
+
+async def test_a_session_that_the_platform_fails_on_is_closed_with_a_reason() -> None:
+    broken = Model(BreakingEncoder(), NullDecoder())
+    loud = np.full(6400, 32767, "<i2").tobytes()
+    async with running(broken) as served, served.stream() as stream:
+        await stream.send(tone(chunks=1))
+        await stream.until("decision", chunk=0)
+        await stream.send(loud)
+        await stream.send(tone(chunks=1))
+        events = await stream.rest()
+    assert [event["code"] for event in stream.of("error")] == ["internal"]
+    assert events[-1] == events[-1] | {"type": "session.closed", "reason": "error"}
+    assert [event["chunk"] for event in stream.of("decision")] == [0]
+
+
+async def test_a_task_that_the_platform_fails_on_ends_with_an_error() -> None:
+    broken = Model(BreakingEncoder(), NullDecoder())
+    file = io.BytesIO()
+    soundfile.write(file, np.full(16_000, 0.9), 16_000, format="WAV")
+    async with running(broken) as served:
+        url = f"{served.addresses.http}/v1/tasks"
+        async with served.http.post(url, data=form(file.getvalue())) as response:
+            answer = await response.json()
+    assert response.status == 500
+    assert answer["error"]["code"] == "internal"

@@ -306,6 +306,19 @@ async def test_a_session_that_waits_is_not_stepped_until_it_is_ready(bench: Benc
     assert await bench.pieces("a", 1) == [ended(1)]
 
 
+async def test_what_is_unsettled_is_worked_out_before_the_session_listens_again(
+    bench: Bench,
+) -> None:
+    unsettled = Verdict(Action.SILENT, unsettled=True)
+    script = await bench.open("a", verdicts=[unsettled], speech=[WAITING])
+    assert (await bench.heard("a", 0)).decision.action is Action.SILENT
+    queued = bench.hear("a", 1)
+    await bench.a_step_passes()
+    assert not queued.done()
+    bench.decoder.ready(script)
+    assert (await asyncio.wait_for(queued, DEADLINE_S)).decision.index == 1
+
+
 async def test_ready_may_come_while_the_step_runs(bench: Bench) -> None:
     script = await bench.open(
         "a", verdicts=[respond(1)], speech=[WAITING, says(ended(1), then=Speaking.DONE)]
