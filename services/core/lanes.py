@@ -11,6 +11,8 @@ JobT = TypeVar("JobT")
 
 log = logging.getLogger(__name__)
 
+WAITING_JOBS = 4096  # of all sessions; a service that is so far behind takes nothing more
+
 
 class Lanes(Generic[JobT]):
     """Runs `handle(job)` for each job of a session in turn; sessions do not wait for each other.
@@ -25,15 +27,19 @@ class Lanes(Generic[JobT]):
         group: asyncio.TaskGroup,
         handle: Callable[[JobT], Coroutine[None, None, None]],
         give_up: Callable[[str], Awaitable[None]],
+        *,
+        capacity: int = WAITING_JOBS,
     ) -> None:
         self._service = service
         self._group = group
         self._handle = handle
         self._give_up = give_up
+        self._room = asyncio.Semaphore(capacity)
         self._queues: dict[str, asyncio.Queue[JobT]] = {}
 
-    def put(self, session_id: str, job: JobT) -> None:
-        """Append a job to the session's lane."""
+    async def put(self, session_id: str, job: JobT) -> None:
+        """Append a job to the session's lane; wait while too many wait in all lanes."""
+        await self._room.acquire()
         if session_id not in self._queues:
             self._queues[session_id] = asyncio.Queue()
             self._group.create_task(self._drain(session_id), name=f"{self._service} {session_id}")
@@ -48,6 +54,7 @@ class Lanes(Generic[JobT]):
         queue = self._queues[session_id]
         while not queue.empty():
             await self._guard(session_id, self._handle(queue.get_nowait()))
+            self._room.release()
         del self._queues[session_id]
 
     async def _guard(self, session_id: str, work: Coroutine[None, None, None]) -> None:

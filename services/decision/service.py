@@ -47,11 +47,11 @@ class DecisionService:
             )
             group.create_task(self._follow_sessions(lanes))
             async for received in self.features.subscribe(GROUP):
-                lanes.put(received.message.session_id, received)
+                await lanes.put(received.message.session_id, received)
 
     async def _follow_sessions(self, lanes: Lanes[Inbound]) -> None:
         async for received in self.sessions.subscribe(GROUP):
-            lanes.put(received.message.session_id, received)
+            await lanes.put(received.message.session_id, received)
 
     async def _handle(self, received: Inbound, lanes: Lanes[Inbound]) -> None:
         message = received.message

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, Never, TypeVar
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -72,7 +72,7 @@ class InteractionServicer(rpc.InteractionServiceServicer):
                 listen = _listen(call, requests, context)
                 broken = await converse(call, listen, say, read_grace_s=None)
             if broken:
-                raise broken
+                await _abort(context, broken)
 
     async def Instruct(
         self, request: api.InstructRequest, context: Context
@@ -153,7 +153,7 @@ class InteractionServicer(rpc.InteractionServiceServicer):
 async def run_grpc(ingestion: IngestionService) -> AsyncIterator[int]:
     """Serve until the context is left, which waits for callers to read their last events.
 
-    Yields the port, for a configured port of 0.
+    Yields the port, for a configured port of 0. OSError when it is taken.
     """
     config = ingestion.config
     server = grpc.aio.server(options=_options(config))
@@ -165,7 +165,10 @@ async def run_grpc(ingestion: IngestionService) -> AsyncIterator[int]:
     reflection.enable_server_reflection(
         (service, health.SERVICE_NAME, reflection.SERVICE_NAME), server
     )
-    port = server.add_insecure_port(f"{config.host}:{config.grpc_port}")
+    try:
+        port = server.add_insecure_port(f"{config.host}:{config.grpc_port}")
+    except RuntimeError as error:  # which is how gRPC says it
+        raise OSError(f"cannot listen on {config.host}:{config.grpc_port}: {error}") from error
     await server.start()
     for name in ("", service):
         await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
@@ -215,15 +218,19 @@ async def _first(requests: AsyncIterator[RequestT], *, within_s: float) -> Reque
 
 @asynccontextmanager
 async def _errors_told(context: Context) -> AsyncIterator[None]:
-    """End the call with the status that fits an error; the code goes into the trailing metadata."""
+    """Count an error and end the call with the status that fits it."""
     try:
         yield
     except SoundFlowError as error:
         metrics.REQUEST_ERRORS.labels(error.code).inc()
-        metadata = [("soundflow-error", error.code)]
-        if isinstance(error, Overloaded):
-            metadata.append(("retry-after", str(error.retry_after_s)))
-        await context.abort(_status(error), error.message, tuple(metadata))
+        await _abort(context, error)
+
+
+async def _abort(context: Context, error: SoundFlowError) -> Never:
+    metadata = [("soundflow-error", error.code)]
+    if isinstance(error, Overloaded):
+        metadata.append(("retry-after", str(error.retry_after_s)))
+    await context.abort(_status(error), error.message, tuple(metadata))
 
 
 def _status(error: SoundFlowError) -> grpc.StatusCode:

@@ -38,7 +38,7 @@ class PerceptionService:
             group.create_task(self._follow_sessions())
             lanes = Lanes("perception", group, self._perceive, self._give_up)
             async for received in self.audio.subscribe(GROUP):
-                lanes.put(received.message.session_id, received)
+                await lanes.put(received.message.session_id, received)
 
     async def _perceive(self, received: Received[AudioMessage]) -> None:
         chunk = received.message.chunk

@@ -64,12 +64,12 @@ class ResponseService:
             )
             group.create_task(self._follow_sessions(lanes))
             async for received in self.decisions.subscribe(GROUP):
-                lanes.put(received.message.session_id, received)
+                await lanes.put(received.message.session_id, received)
 
     async def _follow_sessions(self, lanes: Lanes[Inbound]) -> None:
         async for received in self.sessions.subscribe(GROUP):
             if isinstance(received.message.change, Closed):
-                lanes.put(received.message.session_id, received)
+                await lanes.put(received.message.session_id, received)
             else:
                 received.done()
 

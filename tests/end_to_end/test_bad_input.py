@@ -14,6 +14,7 @@ import pytest
 import soundfile
 from aiohttp import WSCloseCode
 from numpy.typing import NDArray
+from prometheus_client import REGISTRY
 
 from services.core.generated.soundflow.v1 import interaction_service_pb2 as api
 from services.core.generated.soundflow.v1 import interaction_service_pb2_grpc as rpc
@@ -426,6 +427,26 @@ async def test_a_grpc_task_must_begin_with_open(served: Running) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await told(served.grpc.RunTask(iter(requests)))
         assert error_code(refused.value) == "no_open"
+
+
+async def test_every_fault_is_counted_once_by_its_code(served: Running) -> None:
+    def counted(code: str) -> float:
+        name, labels = "soundflow_request_errors_total", {"code": code}
+        return REGISTRY.get_sample_value(name, labels) or 0.0
+
+    codes = ("second_open", "no_open", "unknown_model", "empty_instruction")
+    before = {code: counted(code) for code in codes}
+    async with served.stream() as stream:
+        for message in (WORDLESS, OPEN):
+            await stream.send(message)
+        await stream.rest()
+    for requests in ([open_request(), open_request()], [], [open_request(model="huge")]):
+        with pytest.raises(grpc.aio.AioRpcError):
+            await told(served.grpc.Stream(iter(requests)))
+    async with task(served, b"", model="huge") as response:
+        assert response.status == 400
+    grown = {code: counted(code) - before[code] for code in codes}
+    assert grown == {"second_open": 2, "no_open": 1, "unknown_model": 1, "empty_instruction": 1}
 
 
 # Callers that vanish, or do not read

@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import signal
+import socket
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, cast
 
@@ -17,8 +18,9 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from services.core.generated.soundflow.v1 import interaction_service_pb2 as api
 from services.core.generated.soundflow.v1 import stream_pb2 as pb
+from services.embedded import Platform
 from services.ingestion.config import IngestionConfig
-from services.serve import Addresses, serve
+from services.serve import Addresses, run_servers, serve
 from soundflow.audio import Chunk
 from soundflow.features import Features
 from soundflow.models import Model, load_model
@@ -327,14 +329,24 @@ async def test_the_server_ends_on_a_signal_and_says_so(calling: bool) -> None:
     async with aiohttp.ClientSession() as http:
         url = f"{(await addresses).http}/v1/stream"
         if calling:
-            async with http.ws_connect(url) as socket:
-                await socket.send_json({"type": "session.open"})
-                await socket.receive_json()
+            async with http.ws_connect(url) as caller:
+                await caller.send_json({"type": "session.open"})
+                await caller.receive_json()
                 signal.raise_signal(signal.SIGTERM)
-                assert (await socket.receive_json(timeout=DEADLINE_S))["reason"] == "shutdown"
+                assert (await caller.receive_json(timeout=DEADLINE_S))["reason"] == "shutdown"
         else:
             signal.raise_signal(signal.SIGTERM)
         await asyncio.wait_for(server, DEADLINE_S)
+
+
+@pytest.mark.parametrize("port", ["http_port", "grpc_port"])
+async def test_a_port_that_is_taken_is_an_os_error(port: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = {"http_port": 0, "grpc_port": 0, port: taken.getsockname()[1]}
+        platform = Platform.of(load_model("null"), IngestionConfig(**ports))
+        with pytest.raises(OSError, match=str(taken.getsockname()[1])):
+            async with run_servers(platform.ingestion):
+                pass
 
 
 async def test_a_server_that_stops_takes_nobody_new_but_lets_calls_end() -> None:
@@ -343,9 +355,9 @@ async def test_a_server_that_stops_takes_nobody_new_but_lets_calls_end() -> None
     server = asyncio.create_task(serve(load_model("null"), config, ready=addresses.set_result))
     async with aiohttp.ClientSession() as http:
         base = (await addresses).http
-        async with http.ws_connect(f"{base}/v1/stream") as socket:
-            await socket.send_json({"type": "session.open"})
-            await socket.receive_json()
+        async with http.ws_connect(f"{base}/v1/stream") as caller:
+            await caller.send_json({"type": "session.open"})
+            await caller.receive_json()
             signal.raise_signal(signal.SIGTERM)
 
             async def unready() -> bool:
@@ -355,8 +367,8 @@ async def test_a_server_that_stops_takes_nobody_new_but_lets_calls_end() -> None
             await until(unready)
             with pytest.raises(aiohttp.WSServerHandshakeError, match="503"):
                 await http.ws_connect(f"{base}/v1/stream")
-            await socket.send_json({"type": "audio.end"})
-            events = await Stream(socket).rest()
+            await caller.send_json({"type": "audio.end"})
+            events = await Stream(caller).rest()
         await asyncio.wait_for(server, DEADLINE_S)
     assert events[-1]["reason"] == "complete"
 
