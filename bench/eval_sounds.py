@@ -121,11 +121,7 @@ def look_alike_table(encoder: CascadeEncoder, clips: Sequence[Clip]) -> Table:
             answered[clip.group] += bool(rows)
             blamed[clip.group].update(f"{clip.label} ({row})" for row in rows)
     table = Table(
-        "look-alikes",
-        "answered",
-        "share",
-        "95 %",
-        "which",
+        *("look-alikes", "answered", "share", "95 %", "which"),
         title=f"To be met with silence ({LOOK_ALIKE_POSITIONS} positions per recording)",
     )
     for group, trials in sorted(played.items()):
@@ -140,7 +136,7 @@ def false_alarm_table(encoder: CascadeEncoder, clips: Sequence[Clip]) -> Table:
     """Play hours of what must not be answered."""
     english = _joined(load(path) for path in sounds_data.prompts("en"))
     others = [language for language in SPOKEN if language != "en"]
-    music = [clip.load() for clip in clips if clip.group == "music"]
+    music = [at_level(clip.load(), NEAR.level_db) for clip in clips if clip.group == "music"]
     materials = {
         "speech: English telephone prompts": [english],
         "speech: the prompts in " + ", ".join(others): [
@@ -148,17 +144,17 @@ def false_alarm_table(encoder: CascadeEncoder, clips: Sequence[Clip]) -> Table:
         ],
         f"English speech {SPEECH_SNR_DB:.0f} dB above ambience": [_over_ambience(english)],
         "ambience: office, city, forest, crowd": [bed(number) for number in range(4)],
-        "music": [at_level(piece, NEAR.level_db) for piece in music],
     }
     table = Table(
-        "material", "hours", "alarms", "per hour", "95 % below", "rows", title="At length"
+        *("material", "hours", "alarms", "per hour", "95 % below", "rows"), title="At length"
     )
+    all_hours, all_rows = 0.0, Counter[str]()
     for name, pieces in materials.items():
-        hours = sum(piece.size for piece in pieces) / SAMPLE_RATE_HZ / 3600
-        rows = Counter(row for piece in pieces for row, _ in _answers(encoder, piece))
-        count = rows.total()
-        rates = (f"{count / hours:.1f}", f"{poisson_upper(count) / hours:.1f}")
-        table.add_row(name, f"{hours:.2f}", str(count), *rates, _listed(rows))
+        hours, rows = _hours(pieces), Counter(_rows(encoder, pieces))
+        table.add_row(name, *_rate(rows, hours))
+        all_hours, all_rows = all_hours + hours, all_rows + rows
+    table.add_row("speech and ambience together", *_rate(all_rows, all_hours), end_section=True)
+    table.add_row("music", *_rate(Counter(_rows(encoder, music)), _hours(music)))
     return table
 
 
@@ -201,6 +197,11 @@ def _play(
         tally.right[condition.name] += bool(right_ms)
         tally.delays_ms += [at_ms - trial.onset_ms for at_ms in right_ms[:1]]
         tally.other.update(row for row, _ in answers if row != source.row)
+
+
+def _rows(encoder: CascadeEncoder, pieces: Sequence[Pcm]) -> Iterator[str]:
+    for piece in pieces:
+        yield from (row for row, _ in _answers(encoder, piece))
 
 
 def _answers(encoder: CascadeEncoder, pcm: Pcm) -> list[tuple[str, int]]:
@@ -261,6 +262,16 @@ def _series(bark: Pcm, times: int, seed: int) -> Pcm:
     series = np.concatenate([np.pad(bark, (0, gap)) for gap in gaps])
     [trial] = trials_of(series, NEAR, positions=1, seed=seed)
     return trial.pcm
+
+
+def _hours(pieces: Sequence[Pcm]) -> float:
+    return sum(piece.size for piece in pieces) / SAMPLE_RATE_HZ / 3600
+
+
+def _rate(rows: Counter[str], hours: float) -> tuple[str, ...]:
+    count = rows.total()
+    rates = (f"{count / hours:.1f}", f"{poisson_upper(count) / hours:.1f}")
+    return (f"{hours:.2f}", str(count), *rates, _listed(rows))
 
 
 def _interval(hits: int, trials: int) -> str:
