@@ -16,6 +16,7 @@ class IngestionConfig(BaseSettings):
     retry_after_s: int = Field(default=5, ge=1)
     # One message of live audio; 1 MiB is 33 s of 16 kHz PCM16, far more than a frame.
     max_message_bytes: int = Field(default=1 << 20, ge=1024)
+    max_instruction_chars: int = Field(default=4000, ge=1)
     max_task_bytes: int = Field(default=2 << 30, ge=1024)
     # How far audio may run ahead of the clock before its sender is slowed to real time.
     burst_ms: int = Field(default=10_000, ge=400)
@@ -26,7 +27,7 @@ class IngestionConfig(BaseSettings):
     outbox_events: int = Field(default=1000, ge=10)
     # A caller that vanished is found by pings that stay unanswered for this long.
     ping_interval_s: float = Field(default=4, gt=0)
-    # A connection must open its session within this time.
+    # A connection must open its session within this time; an upload may pause for as long.
     open_within_s: float = Field(default=10, gt=0)
     # How long a caller may take to read what is left once its sessions are closed.
     read_grace_s: float = Field(default=5, gt=0)

@@ -3,11 +3,11 @@
 import asyncio
 import json
 import tempfile
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from aiohttp import BodyPartReader, web
 
@@ -17,6 +17,8 @@ from services.ingestion.requests import TaskRequest, parse_task
 from services.ingestion.service import IngestionService
 from services.ingestion.task_result import TaskResult
 from services.ingestion.tasks import Progress, run_task
+
+ReadT = TypeVar("ReadT")
 
 SPEC_BYTES = 64 << 10
 PIECE_BYTES = 256 << 10
@@ -56,12 +58,13 @@ class TaskFace:
         spec = TaskRequest()
         has_file = False
         try:
-            async for part in await request.multipart():
+            form = await request.multipart()
+            while (part := await self._soon(form.next())) is not None:
                 if not isinstance(part, BodyPartReader):
                     raise BadRequest("bad_form", "a part of the form is a form itself")
                 if part.name == "spec":
-                    spec = parse_task(await _read_spec(part))
-                elif part.name == "file":
+                    spec = parse_task(await self._read_spec(part))
+                elif part.name == "file" and not has_file:
                     has_file = True
                     await self._spool(part, file)
                 else:
@@ -75,7 +78,7 @@ class TaskFace:
     async def _spool(self, part: BodyPartReader, file: IO[bytes]) -> None:
         limit_bytes = self.ingestion.config.max_task_bytes
         size_bytes = 0
-        while piece := await part.read_chunk(PIECE_BYTES):
+        while piece := await self._soon(part.read_chunk(PIECE_BYTES)):
             size_bytes += len(piece)
             if size_bytes > limit_bytes:
                 raise BadRequest(
@@ -83,6 +86,23 @@ class TaskFace:
                 )
             await asyncio.to_thread(file.write, piece)
         await asyncio.to_thread(file.flush)
+
+    async def _read_spec(self, part: BodyPartReader) -> bytes:
+        spec = bytearray()
+        while piece := await self._soon(part.read_chunk()):
+            spec += piece
+            if len(spec) > SPEC_BYTES:
+                raise BadRequest("message_too_large", f"`spec` may have {SPEC_BYTES} bytes")
+        return bytes(spec)
+
+    async def _soon(self, reading: Awaitable[ReadT]) -> ReadT:
+        """Wait for more of the upload, not for ever."""
+        within_s = self.ingestion.config.open_within_s
+        try:
+            async with asyncio.timeout(within_s):
+                return await reading
+        except TimeoutError:
+            raise BadRequest("upload_stalled", f"nothing came for {within_s:g} s") from None
 
     async def _answer_live(self, request: web.Request, running: Running) -> web.StreamResponse:
         first = await anext(running)  # what fails until here is an answer of its own
@@ -98,9 +118,14 @@ class TaskFace:
         return response
 
     async def _write(self, response: web.StreamResponse, item: CallerEvent | Progress) -> None:
-        """Write one server-sent event; TimeoutError when the caller takes nothing for long."""
-        async with asyncio.timeout(self.ingestion.config.idle_close_s):
-            await response.write(_server_sent(item))
+        """Write one server-sent event. ConnectionError when the caller takes nothing any more."""
+        # As long as it takes to find out on the other faces that nobody is there.
+        within_s = 2 * self.ingestion.config.ping_interval_s
+        try:
+            async with asyncio.timeout(within_s):
+                await response.write(_server_sent(item))
+        except TimeoutError:
+            raise ConnectionError(f"the caller took nothing for {within_s:g} s") from None
 
 
 async def _answer_whole(running: Running) -> web.Response:
@@ -108,15 +133,6 @@ async def _answer_whole(running: Running) -> web.Response:
     async for item in running:
         result.add(item)
     return web.json_response(result.to_json())
-
-
-async def _read_spec(part: BodyPartReader) -> bytes:
-    spec = bytearray()
-    while piece := await part.read_chunk():
-        spec += piece
-        if len(spec) > SPEC_BYTES:
-            raise BadRequest("message_too_large", f"`spec` may have {SPEC_BYTES} bytes")
-    return bytes(spec)
 
 
 def _server_sent(item: CallerEvent | Progress) -> bytes:

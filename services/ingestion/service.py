@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ from services.state.port import SessionRecord, SessionStore
 from services.transport.port import Topic
 from soundflow.audio import SAMPLE_RATE_HZ, Chunk
 from soundflow.interaction import ModelInfo, SessionSpec
+
+_LANGUAGE = re.compile("[a-z]{2,3}")
 
 
 @dataclass(slots=True)
@@ -112,6 +115,7 @@ class IngestionService:
         """Give a session of any replica a new instruction. BadRequest, SessionUnknown."""
         if not text.strip():
             raise BadRequest("empty_instruction", "an instruction needs words; say what to do")
+        self._check_length(text)
         record = await self.store.get(session_id)
         if record.closed:
             raise SessionUnknown(session_id)
@@ -215,4 +219,18 @@ class IngestionService:
             raise BadRequest(
                 "unknown_ability", f"model {self.model.name!r} cannot {names}; leave that out"
             )
+        for language in (spec.source_language, spec.target_language):
+            if language and not _LANGUAGE.fullmatch(language):
+                raise BadRequest(
+                    "bad_language", f"{language!r} is no language code; use one like 'de' or 'fr'"
+                )
+        self._check_length(spec.instruction)
         return dataclasses.replace(spec, model=self.model.name)
+
+    def _check_length(self, instruction: str) -> None:
+        limit = self.config.max_instruction_chars
+        if len(instruction) > limit:
+            raise BadRequest(
+                "instruction_too_long",
+                f"an instruction may have {limit} characters, this one has {len(instruction)}",
+            )

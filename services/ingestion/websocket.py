@@ -71,7 +71,7 @@ class WebSocketFace:
                 "no_open", f"no session.open came within {within_s:g} s of the connection"
             ) from None
         if message.type is WSMsgType.TEXT:
-            request = parse_stream(message.data)
+            request = self._parse(message.data)
             if isinstance(request, OpenRequest):
                 return request
         raise ProtocolBroken("no_open", "the first message must be a session.open as text")
@@ -105,11 +105,19 @@ class WebSocketFace:
                 await answer_faults(call, call.push(message.data, timestamp_ms))
                 timestamp_ms = None
                 continue
-            request = parse_stream(message.data)
+            request = self._parse(message.data)
             if isinstance(request, TimestampRequest):
                 timestamp_ms = request.timestamp_ms
                 continue
             await answer_faults(call, _obey(call, request))
+
+    def _parse(self, text: str) -> StreamRequest:
+        limit_bytes = self.ingestion.config.max_message_bytes
+        if len(text) > limit_bytes:
+            raise ProtocolBroken(
+                "message_too_large", f"one message may have {limit_bytes} bytes, got {len(text)}"
+            )
+        return parse_stream(text)
 
     async def _receive(self, socket: web.WebSocketResponse) -> WSMessage:
         """Return the next text or binary message.

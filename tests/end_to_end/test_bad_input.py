@@ -1,5 +1,6 @@
 """What bad input gets, over each face; and a call beside it, which must not notice anything."""
 
+import asyncio
 import io
 import json
 import struct
@@ -21,6 +22,7 @@ from services.core.generated.soundflow.v1 import interaction_service_pb2_grpc as
 from services.core.generated.soundflow.v1 import stream_pb2 as pb
 from tests.end_to_end.platform import Running, neighbour, running, told, tone
 from tests.end_to_end.wire import wire_to
+from tests.waiting import DEADLINE_S
 
 MAX_MESSAGE_BYTES = 64 << 10
 OPEN = {"type": "session.open"}
@@ -107,6 +109,12 @@ REFUSED_AT_OPEN = {
     "0 channels": (opening(channels=0), "bad_channels", "0 channels"),
     "unknown encoding": (opening(encoding="mp3"), "bad_field", "session.open.audio.encoding"),
     "unknown ability": ({**OPEN, "abilities": ["sing"]}, "unknown_ability", "'sing'"),
+    "no language": ({**OPEN, "source_language": "Deutsch"}, "bad_language", "'Deutsch'"),
+    "an endless instruction": (
+        {**OPEN, "instruction": "listen " * 1000},
+        "instruction_too_long",
+        "4000",
+    ),
     "unknown model": ({**OPEN, "model": "huge"}, "unknown_model", "'huge'"),
 }
 
@@ -139,6 +147,11 @@ BROKEN_LATER = {
         {"type": "audio.end", "now": True},
         "unknown_field",
         WSCloseCode.POLICY_VIOLATION,
+    ),
+    "a text over the limit": (
+        {"type": "instruct", "text": "x" * MAX_MESSAGE_BYTES},
+        "message_too_large",
+        WSCloseCode.MESSAGE_TOO_BIG,
     ),
     "a message over the limit": (
         bytes(MAX_MESSAGE_BYTES + 2),
@@ -422,6 +435,20 @@ async def test_a_form_that_is_none_or_lacks_the_file_is_refused(served: Running)
     assert codes == ["bad_form", "no_file", "unknown_field"]
 
 
+async def test_an_upload_that_stalls_is_refused() -> None:
+    async def stalling() -> AsyncIterator[bytes]:
+        yield b"--b\r\nContent-Disposition: form-data; name=file\r\n\r\nRIFF"
+        await asyncio.sleep(DEADLINE_S)
+
+    async with running(open_within_s=0.1) as served:
+        headers = {"Content-Type": "multipart/form-data; boundary=b"}
+        url = f"{served.addresses.http}/v1/tasks"
+        async with served.http.post(url, data=stalling(), headers=headers) as response:
+            answer = await response.json()
+    assert response.status == 400
+    assert answer["error"]["code"] == "upload_stalled"
+
+
 async def test_a_grpc_task_must_begin_with_open(served: Running) -> None:
     for requests in ([], [api.RunTaskRequest(data=b"RIFF")]):
         with pytest.raises(grpc.aio.AioRpcError) as refused:
@@ -488,9 +515,10 @@ async def test_a_grpc_caller_that_vanishes_is_closed_and_forgotten(how: str) -> 
         call.cancel()
 
 
-async def test_a_task_whose_caller_vanishes_is_given_up() -> None:
+@pytest.mark.parametrize("how", ["cut", "go_dead"])
+async def test_a_task_whose_caller_vanishes_is_given_up(how: str) -> None:
     async with (
-        running() as served,
+        running(ping_interval_s=0.1) as served,
         neighbour(served),
         wire_to(served.addresses.http) as wire,
         aiohttp.ClientSession() as http,
@@ -500,7 +528,9 @@ async def test_a_task_whose_caller_vanishes_is_given_up() -> None:
         form.add_field("file", io.BytesIO(silent_flac(hours=1)), filename="silence.flac")
         async with http.post(url, data=form, headers=LIVE) as response:
             assert await response.content.readline() == b"event: session.opened\n"
-            wire.cut()
+            opened = json.loads((await response.content.readline()).removeprefix(b"data: "))
+            getattr(wire, how)()
+            assert await served.closed_for(opened["session_id"]) == "client_gone"
             await served.all_freed(but=1)
 
 
