@@ -82,7 +82,7 @@ class IngestionService:
             for session in live[len(opened) :]:
                 self._live.pop(session.session_id)
             for session in opened:
-                await self.close(session.session_id, CloseReason.ERROR)
+                await self._close(session, CloseReason.ERROR)
             raise
         metrics.SESSIONS_OPENED.labels(face).inc(len(live))
         return live
@@ -159,13 +159,12 @@ class IngestionService:
         """End a session now, whatever it is doing. SessionUnknown when it is not open here."""
         if session_id not in self._live:
             raise SessionUnknown(session_id)
-        session = self._live[session_id]
-        await self._end(session, SessionClosed(reason, session.chunks, session.turns))
+        await self._close(self._live[session_id], reason)
 
     async def close_all(self, reason: CloseReason) -> None:
         """End every session of this replica."""
-        for session_id in list(self._live):
-            await self.close(session_id, reason)
+        for session in list(self._live.values()):
+            await self._close(session, reason)
 
     async def all_closed(self) -> None:
         """Wait until no session is open here."""
@@ -189,7 +188,10 @@ class IngestionService:
         """Close a caller's sessions, all of them: they share what it did not read."""
         outbox.drop_unread()
         for session in [live for live in self._live.values() if live.outbox is outbox]:
-            await self.close(session.session_id, CloseReason.CLIENT_TOO_SLOW)
+            await self._close(session, CloseReason.CLIENT_TOO_SLOW)
+
+    async def _close(self, session: LiveSession, reason: CloseReason) -> None:
+        await self._end(session, SessionClosed(reason, session.chunks, session.turns))
 
     async def _end(self, session: LiveSession, closed: SessionClosed) -> None:
         """Tell the caller, the other services and the record, once."""

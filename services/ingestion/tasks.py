@@ -5,6 +5,7 @@ nothing but the recording, and no other session has to wait.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
@@ -27,6 +28,8 @@ from soundflow.intake import IntakeResult
 from soundflow.interaction import SessionSpec
 from soundflow.media import Media, open_media
 from soundflow.media_readers import MediaWarning
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +159,8 @@ class _Feed:
             await self._tell(ErrorEvent(error.code, str(error)))
             await self.close(CloseReason.ERROR)
         except Exception:  # a fault of ours: nobody is left waiting
+            log.exception("a task failed")
             await self.close(CloseReason.ERROR)
-            raise
 
     def decided(self, session_id: str, decision: DecisionMade) -> None:
         """Note that all that was sent of a session is decided on."""

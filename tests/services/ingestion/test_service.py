@@ -13,7 +13,7 @@ from services.core.events import (
     SessionClosed,
     SessionOpened,
 )
-from services.core.messages import Closed, Instructed, Opened, TurnCancelled
+from services.core.messages import Closed, Instructed, Opened, SessionMessage, TurnCancelled
 from services.ingestion.outbox import Outbox
 from services.ingestion.service import LiveSession
 from services.state.port import SessionRecord
@@ -187,6 +187,23 @@ async def test_closing_all_closes_all() -> None:
     assert rig.service.open_sessions == 0
     for outbox in outboxes:
         assert unread(outbox)[-1] == SessionClosed(CloseReason.SHUTDOWN, 0, 0)
+
+
+async def test_sessions_that_end_by_themselves_while_all_are_closed_are_no_trouble(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rig = make_rig()
+    outboxes = {name: (await opened(rig, name))[0] for name in "ab"}
+    send = rig.sessions.send
+
+    async def send_while_b_ends(message: SessionMessage) -> None:
+        await send(message)
+        if message.session_id == "a":
+            await rig.tell("b", SessionClosed(CloseReason.COMPLETE, 0, 0))
+
+    monkeypatch.setattr(rig.sessions, "send", send_while_b_ends)
+    await rig.service.close_all(CloseReason.SHUTDOWN)
+    assert unread(outboxes["b"])[1:] == [SessionClosed(CloseReason.COMPLETE, 0, 0)]
 
 
 async def test_ids_are_not_guessed_and_do_not_repeat() -> None:
