@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http import HttpProcessingError
 
 from services.core.errors import BadRequest, SoundFlowError
 from services.core.events import CallerEvent, to_json
@@ -69,7 +70,7 @@ class TaskFace:
                     await self._spool(part, file)
                 else:
                     raise BadRequest("unknown_field", f"{part.name}: a task has `spec` and `file`")
-        except ValueError as error:  # what aiohttp says of a form that is cut or has no boundary
+        except (ValueError, HttpProcessingError) as error:  # what aiohttp says of a broken form
             raise BadRequest("bad_form", f"the form cannot be read: {error}") from error
         if not has_file:
             raise BadRequest("no_file", "the form has no part `file`; put the recording there")

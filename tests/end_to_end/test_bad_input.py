@@ -5,7 +5,7 @@ import io
 import json
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import aiohttp
@@ -449,11 +449,57 @@ async def test_an_upload_that_stalls_is_refused() -> None:
     assert answer["error"]["code"] == "upload_stalled"
 
 
-async def test_a_grpc_task_must_begin_with_open(served: Running) -> None:
-    for requests in ([], [api.RunTaskRequest(data=b"RIFF")]):
+async def test_a_grpc_task_must_begin_with_open_and_open_once(served: Running) -> None:
+    open_task = api.RunTaskRequest(open=api.OpenTask())
+    for requests, code in (
+        ([], "no_open"),
+        ([api.RunTaskRequest(data=b"RIFF")], "no_open"),
+        ([open_task, open_task], "second_open"),
+    ):
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await told(served.grpc.RunTask(iter(requests)))
-        assert error_code(refused.value) == "no_open"
+        assert error_code(refused.value) == code
+
+
+async def test_a_grpc_call_that_never_opens_is_ended() -> None:
+    async with running(open_within_s=0.1) as served:
+        call = served.grpc.Stream()
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call.read()
+    assert error_code(refused.value) == "no_open"
+
+
+FORMS = {
+    "no boundary": ("multipart/form-data", b"--b\r\n", "bad_form"),
+    "cut off": ("multipart/form-data; boundary=b", b"--b\r\nContent-Disp", "bad_form"),
+    "another boundary": ("multipart/form-data; boundary=b", b"--c\r\n\r\n", "bad_form"),
+    "a form in a form": (
+        "multipart/form-data; boundary=b",
+        b"--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c--\r\n--b--\r\n",
+        "bad_form",
+    ),
+    "an endless spec": (
+        "multipart/form-data; boundary=b",
+        b"--b\r\nContent-Disposition: form-data; name=spec\r\n\r\n" + b" " * 70_000 + b"\r\n--b--",
+        "message_too_large",
+    ),
+    "two files": (
+        "multipart/form-data; boundary=b",
+        b"--b\r\nContent-Disposition: form-data; name=file\r\n\r\nRIFF\r\n" * 2 + b"--b--",
+        "unknown_field",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content_type", "body", "code"), FORMS.values(), ids=FORMS.keys())
+async def test_a_form_that_cannot_be_read_is_refused(
+    served: Running, content_type: str, body: bytes, code: str
+) -> None:
+    url, headers = f"{served.addresses.http}/v1/tasks", {"Content-Type": content_type}
+    async with served.http.post(url, data=body, headers=headers) as response:
+        answer = await response.json()
+    assert response.status == 400
+    assert answer["error"]["code"] == code
 
 
 async def test_every_fault_is_counted_once_by_its_code(served: Running) -> None:
@@ -545,9 +591,10 @@ async def test_a_websocket_caller_that_does_not_read_is_closed_with_the_reason()
         await socket.send_json(OPEN)
         session_id = (await socket.receive_json())["session_id"]
         wire.go_deaf()
-        with suppress(ConnectionError):  # the server hangs up
-            while not (await served.ingestion.record(session_id)).closed:
+        async with asyncio.timeout(DEADLINE_S):
+            while not wire.server_hung_up:
                 await socket.send_json(WORDLESS)
+                await asyncio.sleep(0)
         assert await served.closed_for(session_id) == "client_too_slow"
         await served.all_freed(but=1)
         await socket.close()

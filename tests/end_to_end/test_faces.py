@@ -159,6 +159,26 @@ async def test_a_grpc_call_from_open_to_close(served: Running) -> None:
     assert events[-1].session_closed == pb.SessionClosed(reason="complete", chunks=7, turns=1)
 
 
+async def test_a_grpc_call_can_instruct_and_cancel_on_the_way(served: Running) -> None:
+    requests = [
+        opening(instruction="first"),
+        api.StreamRequest(instruction="second"),
+        api.StreamRequest(cancel_turn=1),
+        audio(tone(chunks=1)),
+    ]
+    events = await told(served.grpc.Stream(iter(requests)))
+    request = api.GetSessionRequest(session_id=events[0].session_id)
+    assert (await served.grpc.GetSession(request)).spec.instruction == "second"
+    assert events[-1].session_closed.reason == "complete"
+
+
+async def test_a_websocket_caller_may_ping(served: Running) -> None:
+    async with served.connect(autoping=False) as stream:
+        await stream.socket.ping(b"there?")
+        answer = await stream.socket.receive(timeout=DEADLINE_S)
+    assert (answer.type, answer.data) == (aiohttp.WSMsgType.PONG, b"there?")
+
+
 async def test_grpc_and_websocket_tell_the_same(served: Running) -> None:
     call = served.grpc.Stream(iter([opening(), audio(tone(chunks=5))]))
     over_grpc = [event.WhichOneof("event") for event in await told(call)]

@@ -34,6 +34,11 @@ class Wire:
         for pump in self._to_caller:
             pump.cancel()
 
+    @property
+    def server_hung_up(self) -> bool:
+        """Whether the server takes nothing more."""
+        return any(pump.done() for pump in self._to_server)
+
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection of a caller."""
         away = socket.socket()

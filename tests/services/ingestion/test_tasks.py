@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from services.core.errors import BadRequest, Overloaded
+from services.core.errors import BadRequest, Failed, Overloaded, ShuttingDown
 from services.core.events import (
     CallerEvent,
     CloseReason,
@@ -24,6 +24,7 @@ from services.ingestion.config import IngestionConfig
 from services.ingestion.task_result import TaskResult
 from services.ingestion.tasks import Progress, run_task
 from soundflow.interaction import Kind, SessionSpec, Word
+from soundflow.media import Media
 from soundflow.models import load_model
 from tests.waiting import DEADLINE_S, until
 
@@ -109,6 +110,32 @@ async def test_a_fault_found_late_is_told_then_raised(tmp_path: Path) -> None:
     assert refused.value.code == "bad_samples"
     assert [event.code for event in of(items, ErrorEvent)] == ["bad_samples"]
     assert of(items, SessionClosed)[-1].reason is CloseReason.ERROR
+
+
+async def test_a_task_that_a_stop_cuts_short_says_so(tmp_path: Path) -> None:
+    path = recording(tmp_path, seconds=600)
+    async with (
+        platform().running() as ingestion,
+        aclosing(run_task(ingestion, SessionSpec(), path)) as task,
+    ):
+        await anext(task)
+        await ingestion.close_all(CloseReason.SHUTDOWN)
+        with pytest.raises(ShuttingDown):
+            async for _ in task:
+                pass
+
+
+async def test_a_fault_of_ours_while_reading_ends_the_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(self: Media, session_ids: object) -> object:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Media, "read", read)
+    async with platform().running() as ingestion:
+        with pytest.raises(Failed):
+            await everything(run_task(ingestion, SessionSpec(), recording(tmp_path, seconds=1)))
+        assert ingestion.open_sessions == 0
 
 
 async def test_a_full_platform_takes_no_task(tmp_path: Path) -> None:
