@@ -5,6 +5,7 @@ import io
 import json
 import signal
 import socket
+import threading
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, cast
 
@@ -22,9 +23,11 @@ from services.embedded import Platform
 from services.ingestion.config import IngestionConfig
 from services.serve import Addresses, run_servers, serve
 from soundflow.audio import Chunk
+from soundflow.decoder import Verdict
+from soundflow.engine import QUEUE_CHUNKS
 from soundflow.features import Features
 from soundflow.models import Model, load_model
-from soundflow.null import NullDecoder, NullEncoder
+from soundflow.null import NullDecoder, NullEncoder, NullState
 from tests.end_to_end.platform import Event, Running, Stream, neighbour, running, told, tone
 from tests.waiting import DEADLINE_S, until
 
@@ -426,3 +429,35 @@ async def test_a_task_that_the_platform_fails_on_ends_with_an_error() -> None:
             answer = await response.json()
     assert response.status == 500
     assert answer["error"]["code"] == "internal"
+
+
+class HeldDecoder(NullDecoder):
+    """Hears nothing until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = threading.Event()
+
+    def listen(self, batch: Sequence[tuple[NullState, Sequence[Features]]]) -> list[Verdict]:
+        assert self.go_on.wait(DEADLINE_S)
+        return super().listen(batch)
+
+
+async def test_what_is_not_heard_in_time_is_dropped_and_told() -> None:
+    decoder = HeldDecoder()
+    async with running(Model(NullEncoder(), decoder)) as served, served.stream() as stream:
+        session_id = (await stream.until("session.opened"))["session_id"]
+        await stream.send(tone(chunks=1))
+        sessions = served.platform.engine._sessions
+        await until(lambda: session_id in sessions and bool(sessions[session_id].in_step.queue))
+        for _ in range(2):
+            await stream.send(tone(chunks=50))
+        await until(lambda: sessions[session_id].next_index == 101)
+        decoder.go_on.set()
+        await stream.send({"type": "audio.end"})
+        events = await stream.rest()
+    overruns = [(each["start_ms"], each["end_ms"], each["chunks"]) for each in stream.of("overrun")]
+    dropped = 100 - QUEUE_CHUNKS
+    assert overruns == [(400, (dropped + 1) * 400, dropped)]
+    assert [event["chunk"] for event in stream.of("decision")][:2] == [0, 100]
+    assert events[-1] == events[-1] | {"reason": "complete", "chunks": 102}
