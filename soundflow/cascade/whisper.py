@@ -1,11 +1,11 @@
-"""Whisper for many sessions: one worker thread, which takes all waiting jobs as one batch."""
+"""Whisper for many sessions: a few worker threads share the waiting jobs as batches."""
 
+import math
 import threading
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from time import monotonic
 
 from soundflow.cascade.whisper_model import (
     DEFAULTS,
@@ -34,7 +34,6 @@ class Job:
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     job: Job
-    since: float
     future: Future[Transcript] = field(default_factory=Future)
 
 
@@ -42,46 +41,50 @@ class WhisperRuntime:
     """Transcribe windows of many sessions; English by the small model, the rest by the larger.
 
     `submit` may be called from any thread. A future that was cancelled before its turn costs
-    nothing. Futures are completed on the worker thread: keep their callbacks short.
+    nothing. Futures are completed on a worker's thread: keep their callbacks short.
     """
 
-    def __init__(self, english: WhisperModel, multilingual: WhisperModel) -> None:
+    def __init__(
+        self, english: WhisperModel, multilingual: WhisperModel, *, workers: int = 1
+    ) -> None:
+        """Share the work among `workers` threads; the models must stand as many calls at once."""
         self._english = english
         self._multilingual = multilingual
+        self._idle = 0
         self._waiting: list[_Waiting] = []
         self._changed = threading.Condition()
         self._stopped = False
-        self._delay_ms = 0.0
-        self._thread = threading.Thread(target=self._work, name="whisper", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._work, name=f"whisper-{number}", daemon=True)
+            for number in range(workers)
+        ]
 
     @classmethod
     def pretrained(cls, settings: WhisperSettings = DEFAULTS) -> "WhisperRuntime":
         """Load the default weights; errors as `soundflow.checkpoint.locate`, WhisperError."""
         english = WhisperModel(locate("whisper-tiny.en"), settings)
-        return cls(english, WhisperModel(locate("whisper-base"), settings))
-
-    @property
-    def delay_ms(self) -> float:
-        """How long a job takes of late, from `submit` to its result (a moving average)."""
-        return self._delay_ms
+        multilingual = WhisperModel(locate("whisper-base"), settings)
+        return cls(english, multilingual, workers=settings.workers)
 
     def start(self) -> None:
-        """Start the worker. The models are warm: loading them has encoded a window."""
-        self._thread.start()
+        """Start the workers. The models are warm: loading them has encoded a window."""
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """Finish the batch at hand and cancel what waits."""
+        """Finish the batches at hand and cancel what waits."""
         with self._changed:
             self._stopped = True
             abandoned, self._waiting = self._waiting, []
-            self._changed.notify()
+            self._changed.notify_all()
         for each in abandoned:
             each.future.cancel()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     def submit(self, job: Job) -> "Future[Transcript]":
         """Queue a job. Its future raises WhisperError when the model fails on it."""
-        waiting = _Waiting(job, monotonic())
+        waiting = _Waiting(job)
         with self._changed:
             if self._stopped:
                 raise WhisperError("the Whisper runtime is stopped")
@@ -99,11 +102,14 @@ class WhisperRuntime:
                 self._run(group)
 
     def _next_batch(self) -> list[_Waiting]:
-        """Wait for jobs and take the most urgent; empty when the runtime is stopped."""
+        """Wait for jobs and take a share, urgent ones first; empty when the runtime is stopped."""
         with self._changed:
+            self._idle += 1
             self._changed.wait_for(lambda: self._waiting or self._stopped)
             self._waiting.sort(key=lambda each: not each.job.urgent)  # stable: first come first
-            batch, self._waiting = self._waiting[:MOST_WINDOWS], self._waiting[MOST_WINDOWS:]
+            share = min(MOST_WINDOWS, math.ceil(len(self._waiting) / self._idle))
+            self._idle -= 1
+            batch, self._waiting = self._waiting[:share], self._waiting[share:]
             return batch
 
     def _run(self, group: Sequence[_Waiting]) -> None:
@@ -115,7 +121,6 @@ class WhisperRuntime:
                 each.future.set_exception(error)
             return
         for each, transcript in zip(group, transcripts, strict=True):
-            self._delay_ms += 0.1 * ((monotonic() - each.since) * 1000 - self._delay_ms)
             each.future.set_result(transcript)
 
     def _model_for(self, window: Window) -> WhisperModel:

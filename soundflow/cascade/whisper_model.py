@@ -3,9 +3,10 @@
 Shape suffixes: B batch, T mel frames (10 ms), M mel bands, E encoder steps (20 ms), D width.
 """
 
+import os
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -82,11 +83,15 @@ class Transcript:
     language_probability: float = 1.0
 
 
+MOST_WORKERS = 8  # more would fight the encoder and the event loop for the cores
+
+
 @dataclass(frozen=True, slots=True)
 class WhisperSettings:
     """How windows are run. Measured on the development prompts with tiny.en, 2 cores.
 
-    threads: a second one made single passes slower and batches only a fifth faster.
+    workers: batches that run side by side, on one thread each; one for each core. A second thread
+        for the same batch made single passes slower and batches only a fifth faster.
     silence_frames: real silence encoded after each window; without it last words are lost.
     tail_steps: encoded silence appended after that, see `_silent_tail`. Words that repeat for ever:
         without it in a third of the windows, with 100 steps in none, with a real 30 s pad in none.
@@ -95,7 +100,7 @@ class WhisperSettings:
     longest_ms: longer windows are refused, so that one session cannot stall the others.
     """
 
-    threads: int = 1
+    workers: int = field(default_factory=lambda: min(MOST_WORKERS, os.cpu_count() or 1))
     silence_frames: int = 50
     tail_steps: int = 200
     tokens_per_second: int = 8
@@ -113,7 +118,11 @@ class WhisperModel:
         """Load the weights as int8 and encode the silence. WhisperError when it cannot be done."""
         try:
             self._model = ctranslate2.models.Whisper(
-                str(folder), device="cpu", compute_type="int8", intra_threads=settings.threads
+                str(folder),
+                device="cpu",
+                compute_type="int8",
+                inter_threads=settings.workers,
+                intra_threads=1,
             )
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         except Exception as error:  # both libraries raise bare RuntimeError and Exception
@@ -127,7 +136,7 @@ class WhisperModel:
         return bool(self._model.is_multilingual)
 
     def transcribe(self, windows: Sequence[Window]) -> list[Transcript]:
-        """Transcribe windows that differ only in audio and prefix. Blocks; one call at a time."""
+        """Transcribe windows that differ only in audio and prefix. Blocks."""
         try:
             return self._transcribe(windows)
         except (RuntimeError, ValueError) as error:
