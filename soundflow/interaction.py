@@ -131,8 +131,9 @@ class Overrun:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What a loaded model says of itself."""
+    """What a loaded model says of itself. languages: those it hears; empty = any."""
 
     name: str
     abilities: frozenset[Ability]
+    languages: frozenset[str] = frozenset()
     details: Mapping[str, str] = field(default_factory=dict)

@@ -226,8 +226,18 @@ class IngestionService:
                 raise BadRequest(
                     "bad_language", f"{language!r} is no language code; use one like 'de' or 'fr'"
                 )
+        if spec.source_language and self.model.languages:
+            self._check_heard(spec.source_language)
         self._check_length(spec.instruction)
         return dataclasses.replace(spec, model=self.model.name)
+
+    def _check_heard(self, language: str) -> None:
+        if language not in self.model.languages:
+            raise BadRequest(
+                "unknown_language",
+                f"model {self.model.name!r} does not hear {language!r}; leave source_language out "
+                f"to have it found out, or use one of {', '.join(sorted(self.model.languages))}",
+            )
 
     def _check_length(self, instruction: str) -> None:
         limit = self.config.max_instruction_chars

@@ -52,7 +52,7 @@ class CascadeDecoder:
     """
 
     def __init__(self, whisper: WhisperRuntime, turn_end: TurnEnd, chat: ChatConfig) -> None:
-        self.info = ModelInfo("cascade", frozenset(Ability))
+        self.info = ModelInfo("cascade", frozenset(Ability), whisper.languages)
         self._executor = ThreadPoolExecutor(WAITING_THREADS, thread_name_prefix="cascade")
         self._whisper = whisper
         self._chat = _Lazy(chat)

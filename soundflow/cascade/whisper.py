@@ -66,6 +66,11 @@ class WhisperRuntime:
         multilingual = WhisperModel(locate("whisper-base"), settings)
         return cls(english, multilingual, workers=settings.workers)
 
+    @property
+    def languages(self) -> frozenset[str]:
+        """The codes of the languages that can be transcribed."""
+        return self._multilingual.languages
+
     def start(self) -> None:
         """Start the workers. The models are warm: loading them has encoded a window."""
         for thread in self._threads:

@@ -4,6 +4,7 @@ Shape suffixes: B batch, T mel frames (10 ms), M mel bands, E encoder steps (20 
 """
 
 import os
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ FRAME_MS = 10
 STEP_MS = 20  # the encoder halves the frame rate
 MOST_STEPS = 1500  # Whisper's positions end at 30 s
 SILENT_LOG_MEL = -10.0  # log10 of the front end's floor: digital silence
+
+_LANGUAGE_TOKEN = re.compile(r"<\|(?P<code>[a-z]{2,3})\|>")
 
 
 class WhisperError(Exception):
@@ -134,6 +137,14 @@ class WhisperModel:
     def multilingual(self) -> bool:
         """Whether it knows other languages than English."""
         return bool(self._model.is_multilingual)
+
+    @property
+    def languages(self) -> frozenset[str]:
+        """The codes of the languages it knows."""
+        if not self.multilingual:
+            return frozenset({"en"})
+        tokens = map(_LANGUAGE_TOKEN.fullmatch, self._tokenizer.get_vocab())
+        return frozenset(token["code"] for token in tokens if token)
 
     def transcribe(self, windows: Sequence[Window]) -> list[Transcript]:
         """Transcribe windows that differ only in audio and prefix. Blocks."""

@@ -13,7 +13,9 @@ from soundflow.interaction import Ability, ModelInfo
 
 M = TypeVar("M")
 
-MODEL = ModelInfo("small", frozenset({Ability.TRANSCRIBE, Ability.CHAT}))
+MODEL = ModelInfo(
+    "small", frozenset({Ability.TRANSCRIBE, Ability.CHAT}), languages=frozenset({"en", "es"})
+)
 
 
 @dataclass

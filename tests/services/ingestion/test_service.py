@@ -48,6 +48,8 @@ async def test_opening_tells_the_caller_the_services_and_the_record() -> None:
     [
         (SessionSpec(model="huge"), "unknown_model"),
         (SessionSpec(abilities=frozenset({Ability.COUNT})), "unknown_ability"),
+        (SessionSpec(source_language="xx"), "unknown_language"),
+        (SessionSpec(source_language="Deutsch"), "bad_language"),
     ],
 )
 async def test_what_the_model_cannot_do_is_refused(spec: SessionSpec, code: str) -> None:

@@ -68,6 +68,10 @@ class ScriptedWhisper(WhisperRuntime):
         self._submitted: list[tuple[Job, Future[Transcript]]] = []
         self._stopped = False
 
+    @property
+    def languages(self) -> frozenset[str]:
+        return frozenset({"en", "es"})
+
     def start(self) -> None:
         """There is no thread."""
 
