@@ -76,7 +76,8 @@ class Answer:
 
     def step(self) -> tuple[list[Piece], Speaking]:
         """Say what has come since the last step."""
-        self.reply = self.reply or self.ask()
+        if not self.cancelled:
+            self.reply = self.reply or self.ask()
         if self.cancelled:
             return self._end(EndReason.CANCELLED)
         if self.reply is None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 
 from soundflow.cascade.answers import Answer, Reply
 from soundflow.cascade.chat import ChatModel, Message, Role
@@ -83,8 +84,9 @@ class CascadeSession:
         if self._has(Ability.CHAT):
             starts += self._maybe_answer(at_end=queue[-1].last)
         starts += self._notices()
-        if not starts and not self._loose:
-            return Verdict(Action.SILENT, unsettled=bool(self._bursts) or self._talk.unsettled)
+        if not starts:
+            unsettled = bool(self._bursts or self._loose) or self._talk.unsettled
+            return Verdict(Action.SILENT, unsettled=unsettled)
         return Verdict(Action.RESPOND, tuple(sorted(starts, key=lambda start: start.turn)))
 
     def speak(self) -> Spoken:
@@ -151,7 +153,8 @@ class CascadeSession:
             language=language,
             watched=kind is not None,
         )
-        return Ear(kind, tracker, self._parts.whisper, self._utterance, self._ready)
+        heard = partial(self._utterance, kind)
+        return Ear(kind, tracker, self._parts.whisper, heard, self._ready)
 
     def _notices(self) -> list[TurnStart]:
         notices, self._duties.notices = self._duties.notices, []
@@ -192,8 +195,10 @@ class CascadeSession:
     def _speech_goes_on(self) -> bool:
         return any(ear.tracker.speaking for ear in self._ears.values())
 
-    def _utterance(self, text: str) -> None:
+    def _utterance(self, kind: Kind | None, text: str) -> None:
         """Take a whole utterance: a command, or, where questions are answered, part of one."""
+        if kind is Kind.TRANSLATION and Kind.TRANSCRIPT in self._ears:
+            return  # what was said is heard in its own words already
         if not self._duties.hear(text) and self._has(Ability.CHAT):
             self._talk.asked.append(text)
 

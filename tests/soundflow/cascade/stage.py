@@ -206,7 +206,7 @@ class Stage:
     def hear(self, *chunks: Features) -> Verdict:
         """Let the session hear these as one queue, then speak for as long as something comes."""
         verdict = self.session.listen(chunks)
-        assert verdict.action is Action.RESPOND or not verdict.turns
+        assert (verdict.action is Action.RESPOND) == bool(verdict.turns)
         self.kinds |= {start.turn: start.kind for start in verdict.turns}
         if verdict.action is Action.RESPOND or verdict.unsettled:
             self.speak()

@@ -78,6 +78,8 @@ def test_cancelled_before_it_began_it_says_nothing(asked: Asked) -> None:
     assert pieces == [Piece(4, 0, ended=EndReason.CANCELLED)]
     assert speaking is Speaking.DONE
     assert asked.answers == [""]
+    asked.workshop.work()
+    assert asked.chat.asked == []
 
 
 def test_cancelled_in_the_middle_what_was_said_stays_said(asked: Asked) -> None:

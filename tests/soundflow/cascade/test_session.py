@@ -150,6 +150,13 @@ def test_a_command_is_heard_where_nobody_asked_for_text() -> None:
     assert on.told_of(Kind.TRANSCRIPT) == ["Good morning."]
 
 
+def test_a_command_is_followed_once_however_many_listen() -> None:
+    on = stage("transcribe and translate")
+    on.say("Stop translating.")
+    on.hear_next()
+    assert len(on.told_of(Kind.NOTICE)) == 1
+
+
 # Speech
 
 
@@ -235,6 +242,13 @@ def test_what_was_no_speech_after_all_is_not_answered() -> None:
     assert on.chat.asked == []
     assert on.told_of(Kind.ANSWER) == [""]
     assert on.ended(1) is EndReason.CANCELLED
+
+
+def test_a_question_is_asked_once_however_many_listen() -> None:
+    on = stage("transcribe and translate", Ability.CHAT)
+    on.say("What colour is the sky?")
+    on.hear_next()
+    assert on.chat.asked == [[Message(Role.USER, "What colour is the sky?")]]
 
 
 def test_earlier_questions_and_answers_are_remembered() -> None:
