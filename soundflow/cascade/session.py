@@ -63,6 +63,7 @@ class CascadeSession:
         self._counter: CountTracker | None = None
         self._count = 0
         self._ears: dict[Kind | None, Ear] = {}
+        self._language = self._duties.source_language  # that the ears listen for
         answers = [past.text for past in history if past.kind is Kind.ANSWER]
         self._talk = Conversation(
             parts.turn_end,
@@ -135,7 +136,9 @@ class CascadeSession:
             ears[Kind.TRANSLATION] = Task.TRANSLATE
         if not ears:  # questions and spoken commands are heard where nobody asked for text
             ears[None] = Task.TRANSCRIBE
-        for kind in self._ears.keys() - ears.keys():
+        same_language = self._duties.source_language == self._language
+        self._language = self._duties.source_language
+        for kind in self._ears.keys() - (ears.keys() if same_language else set()):
             self._loose += self._ears.pop(kind).stop()
         for kind in ears.keys() - self._ears.keys():
             self._ears[kind] = self._new_ear(kind, ears[kind])
@@ -146,7 +149,7 @@ class CascadeSession:
             self._count = 0
 
     def _new_ear(self, kind: Kind | None, task: Task) -> Ear:
-        language = self._duties.source_language if kind else self._duties.source_language or "en"
+        language = self._language if kind else self._language or "en"
         tracker = SpeechTracker(
             self._next_turn if kind else self._next_unseen_turn,
             task=task,

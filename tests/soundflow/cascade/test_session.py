@@ -118,6 +118,16 @@ def test_an_instruction_replaces_the_one_before_and_ends_its_open_turn() -> None
     assert on.told[1:] == [(Kind.COUNT, "One.")]
 
 
+def test_an_instruction_that_names_another_language_is_heard_in_it() -> None:
+    on = stage("translate", source_language="fr")
+    on.say("Good morning.")
+    on.session.instruct("translate from Spanish")
+    on.say("Good morning.")
+    assert [job.window.language for job in on.whisper.jobs[:1]] == ["fr"]
+    assert [job.window.language for job in on.whisper.jobs[-1:]] == ["es"]
+    assert on.told_of(Kind.TRANSLATION) == ["Good morning."] * 2
+
+
 def test_a_spoken_command_starts_a_translation_beside_the_transcript() -> None:
     on = stage("transcribe")
     on.say("Start translating.")
