@@ -177,8 +177,10 @@ class ScriptedTurnEnd(TurnEnd):
 
     def __init__(self) -> None:
         self.fixed: float | Exception = 0.9
+        self.asked = 0
 
     def score(self, log_mel_TM: Array) -> float:  # noqa: N803  as its base names it
+        self.asked += 1
         if isinstance(self.fixed, Exception):
             raise self.fixed
         return self.fixed

@@ -82,6 +82,7 @@ def test_an_ear_that_nobody_sees_shows_nothing_and_tells_all(heard: Heard) -> No
     hear(ear, True, True, True, False, False)
     assert ear.busy
     assert ear.starts() == []
+    assert ear.cancel(1) == []  # its turns have numbers of their own
     assert step_until_done(ear, heard.whisper.work) == []
     assert heard.utterances == ["Hello there."]
 
@@ -106,6 +107,28 @@ def test_a_turn_that_is_cancelled_ends_once_and_its_pass_is_not_taken(heard: Hea
     assert ear.cancel(1) == []
     assert step_until_done(ear, heard.whisper.work) == []
     assert heard.utterances == []
+
+
+def test_what_was_final_of_a_turn_that_is_cancelled_is_no_utterance(heard: Heard) -> None:
+    ear = heard.ear()
+    pieces: list[Piece] = []
+    for index in range(12):
+        hear(ear, True, first=index)
+        ear.starts()
+        pieces += step_until_done(ear, heard.whisper.work)
+    assert "Hello there." in [piece.text for piece in pieces if piece.final]
+    ear.cancel(1)
+    assert heard.utterances == []
+
+
+def test_nothing_is_kept_of_utterances_that_are_over(heard: Heard) -> None:
+    ear = heard.ear()
+    for number in range(5):
+        hear(ear, True, True, True, False, False, first=number * 5)
+        ear.starts()
+        step_until_done(ear, heard.whisper.work)
+    assert len(heard.utterances) == 5
+    assert (ear._said, ear._open) == ({}, set())
 
 
 def test_stopping_ends_the_open_turns_and_gives_up_the_pass(heard: Heard) -> None:

@@ -3,6 +3,7 @@ import pytest
 from soundflow.cascade.chat import ChatUnavailable, Message, Role
 from soundflow.cascade.policy import POLICY
 from soundflow.cascade.whisper_model import Task, WhisperError
+from soundflow.decoder import Speaking
 from soundflow.interaction import Ability, Action, EndReason, Kind, PastTurn, SessionSpec
 from tests.soundflow.cascade.stage import Stage, chunk, stage
 
@@ -35,8 +36,21 @@ def test_a_queue_of_many_chunks_is_one_decision() -> None:
     on = stage("transcribe and warn me of danger")
     heard = [chunk(i, speech=i < 3, sounds=GLASS if i == 4 else None) for i in range(6)]
     verdict = on.hear(*heard)
-    assert {start.kind for start in verdict.turns} == {Kind.TRANSCRIPT, Kind.ADVICE}
+    assert [(start.turn, start.kind) for start in verdict.turns] == [
+        (1, Kind.TRANSCRIPT),
+        (2, Kind.ADVICE),
+    ]
     assert on.told_of(Kind.TRANSCRIPT) == ["Hello there."]
+
+
+def test_one_of_two_turns_can_be_cancelled() -> None:
+    on = stage("count the dog barks and warn me of danger")
+    on.hear_next(2)
+    verdict = on.session.listen([chunk(2, sounds=GLASS), chunk(3, sounds=BARK, burst=True)])
+    assert [start.kind for start in verdict.turns] == [Kind.ADVICE, Kind.COUNT]
+    on.session.cancel(2)
+    on.speak()
+    assert (on.ended(1), on.ended(2)) == (EndReason.COMPLETE, EndReason.CANCELLED)
 
 
 def test_turns_are_numbered_on_after_those_of_the_past() -> None:
@@ -155,6 +169,8 @@ def test_a_command_is_heard_where_nobody_asked_for_text() -> None:
     on = stage("count the dog barks")
     verdicts = on.say("Start transcribing.")
     assert {verdict.action for verdict in verdicts} == {Action.SILENT}
+    [job] = on.whisper.jobs  # one pass: nobody would see the text grow
+    assert job.window.language == "en"
     on.hear_next()
     on.say("Good morning.")
     assert on.told_of(Kind.TRANSCRIPT) == ["Good morning."]
@@ -223,6 +239,23 @@ def test_a_question_that_sounds_over_is_answered_once_with_the_next_decision() -
     on.hear_next(20)
     assert on.told == [(Kind.ANSWER, "It is blue.")]
     assert on.chat.asked == [[Message(Role.USER, "What colour is the sky?")]]
+
+
+def test_a_session_listens_again_only_when_the_end_of_a_question_has_its_score() -> None:
+    on = stage("", Ability.CHAT)
+    on.workshop.held = True
+    verdicts = on.say("What colour is the sky?")
+    assert verdicts[-1].unsettled
+    assert on.session.speak().speaking is Speaking.WAITING
+    on.workshop.held = False
+    on.speak()
+    assert on.session.speak().speaking is Speaking.DONE
+
+
+def test_nobody_scores_the_end_of_what_is_not_answered() -> None:
+    on = stage("transcribe")
+    on.say("What colour is the sky?")
+    assert on.turn_end.asked == 0
 
 
 def test_one_that_does_not_is_answered_only_after_a_long_pause() -> None:
