@@ -8,21 +8,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from services.core.events import (
-    CallerEvent,
-    ErrorEvent,
-    ResponseEnded,
-    ResponseStarted,
-    ResponseText,
-)
 from services.embedded import run_platform
 from services.ingestion.config import IngestionConfig
 from services.ingestion.tasks import run_task
 from soundflow.audio import SAMPLE_RATE_HZ, Pcm
 from soundflow.cascade.policy import POLICY
-from soundflow.interaction import Ability, EndReason, Kind, SessionSpec
+from soundflow.interaction import Ability, Kind, SessionSpec
 from soundflow.models import Model
 from tests.end_to_end.recordings import PROMPTS, joined, prompt, recording, words_of
+from tests.end_to_end.turns import Turns, turns_of
 
 pytestmark = pytest.mark.models
 
@@ -30,7 +24,6 @@ ADVICE = {row.name: row.advice for row in POLICY}
 BARK, GLASS = recording("sounds/bark.flac"), recording("sounds/glass.flac")
 MUSIC = recording("sounds/hold_music.ogg")
 
-Turns = list[tuple[Kind, str]]
 Task = Callable[..., Awaitable[Turns]]
 
 
@@ -46,25 +39,9 @@ async def task(cascade: Model, tmp_path: Path) -> AsyncIterator[Task]:
             soundfile.write(path, pcm, SAMPLE_RATE_HZ)
             spec = SessionSpec(instruction, frozenset(abilities), source_language=language)
             async with aclosing(run_task(ingestion, spec, path)) as told:
-                return turns_of([each async for each in told if isinstance(each, CallerEvent)])
+                return turns_of([each async for each in told])
 
         yield do
-
-
-def turns_of(told: list[CallerEvent]) -> Turns:
-    kinds: dict[int, Kind] = {}
-    texts: dict[int, str] = {}
-    for event in (each.event for each in told):
-        match event:
-            case ResponseStarted():
-                kinds[event.turn], texts[event.turn] = event.kind, ""
-            case ResponseText(final=True):
-                texts[event.turn] += event.text
-            case ResponseEnded():
-                assert event.reason is EndReason.COMPLETE
-            case ErrorEvent():
-                raise AssertionError(event)
-    return [(kinds[turn], texts[turn]) for turn in sorted(kinds)]
 
 
 async def test_transcribe(task: Task) -> None:
