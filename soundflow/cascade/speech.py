@@ -100,7 +100,6 @@ class SpeechTracker:
             return None
         utterance = due[0]
         self._out = Pass(utterance.turn, *self._request(utterance))
-        utterance.seen_frames = len(utterance.log_mel)
         return self._out
 
     def take(self, finished: Pass, transcript: Transcript) -> tuple[Piece, ...]:
@@ -140,14 +139,16 @@ class SpeechTracker:
         reach = utterance.due(self._settings)
         if reach is None:
             raise ValueError(f"turn {utterance.turn} waits for no pass")
-        settles = reach is not Reach.PROVISIONAL
+        settles = reach is not Reach.PROVISIONAL or (
+            utterance.window_ms >= self._settings.settle_after_ms
+        )
         window = Window(
-            utterance.log_mel,
+            utterance.look(reach, self._settings),
             self._task,
             self._language,
             beam=self._settings.beam if settles else 1,
             prefix=utterance.prefix,
-            word_times=settles or utterance.window_ms >= self._settings.settle_after_ms,
+            word_times=settles,
         )
         return reach, Job(window, urgent=utterance.over)
 

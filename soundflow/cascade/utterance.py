@@ -25,6 +25,8 @@ class SpeechSettings:
     settle_ms: in longer ones, a word is settled once two passes agree on it and it ended this long
         before the newest audio.
     cut_ms: a window this long loses what is settled of it; it keeps passes cheap.
+    overlap_words: settled words that stay in a cut window: times of words are too rough to cut
+        right before one that is still to be found.
     full_ms: a window this long is settled whether passes agree or not.
     beam: for the passes that settle without agreement.
     least_log_probability, most_no_speech, most_compression: a pass beyond them is not believed.
@@ -39,6 +41,7 @@ class SpeechSettings:
     settle_after_ms: int = 3_000
     settle_ms: int = 1_200
     cut_ms: int = 8_000
+    overlap_words: int = 3
     full_ms: int = 12_000
     beam: int = 5
     least_log_probability: float = -1.0
@@ -99,11 +102,18 @@ class Utterance:
 
     def due(self, settings: SpeechSettings) -> Reach | None:
         """Say which pass the utterance waits for."""
+        if self.window_ms > settings.full_ms:
+            return Reach.FULL
         if self.over:
             return Reach.LAST
-        if len(self.log_mel) <= self.seen_frames:
-            return None
-        return Reach.FULL if self.window_ms >= settings.full_ms else Reach.PROVISIONAL
+        return Reach.PROVISIONAL if len(self.log_mel) > self.seen_frames else None
+
+    def look(self, reach: Reach, settings: SpeechSettings) -> Array:
+        """Return the frames that a pass is to see."""
+        full = settings.full_ms // FRAME_MS
+        frames = self.log_mel[:full] if reach is Reach.FULL else self.log_mel
+        self.seen_frames = len(frames)
+        return frames
 
     def take(
         self, reach: Reach, transcript: Transcript, settings: SpeechSettings
@@ -112,14 +122,21 @@ class Utterance:
         believed = is_believable(transcript, settings)
         if reach is Reach.LAST:
             return self._end(transcript if believed else None)
-        if not believed:
-            return ()
+        start_ms = self.start_ms
+        pieces = self._go_on(reach, transcript, settings) if believed else ()
+        if reach is Reach.FULL and self.start_ms == start_ms:
+            self._cut(self._settled_ms() or self.seen_frames * FRAME_MS - settings.settle_ms)
+        return pieces
+
+    def _go_on(
+        self, reach: Reach, transcript: Transcript, settings: SpeechSettings
+    ) -> tuple[Piece, ...]:
         settled = self._settle(reach, transcript, settings)
         rest = transcript.words[len(settled) :]
         text = joined(rest) if settled else transcript.text
         pieces = [*self._final(settled), *self._show(text, rest)]
-        if self.window_ms >= settings.cut_ms:
-            self._cut()
+        if self.settled and self.window_ms >= settings.cut_ms:
+            self._cut(self.settled[-settings.overlap_words :][0].start_ms)
         return tuple(pieces)
 
     def _settle(
@@ -159,13 +176,20 @@ class Utterance:
         last = Piece(self.turn, self.sequence, self._led(text), True, self._placed(words))
         return last, Piece(self.turn, self.sequence + 1, ended=EndReason.COMPLETE)
 
-    def _cut(self) -> None:
-        """Drop the settled audio from the window."""
-        frames = self.settled[-1].end_ms // FRAME_MS if self.settled else 0
+    def _cut(self, until_ms: int) -> None:
+        """Drop the audio before `until_ms` from the window, and what is settled of it."""
+        frames = until_ms // FRAME_MS
         self.log_mel = self.log_mel[frames:]
         self.start_ms += frames * FRAME_MS
         self.seen_frames -= frames
-        self.settled = ()
+        self.settled = tuple(
+            TimedWord(word.text, word.start_ms - until_ms, word.end_ms - until_ms)
+            for word in self.settled
+            if word.start_ms >= until_ms
+        )
+
+    def _settled_ms(self) -> int:
+        return self.settled[-1].end_ms if self.settled else 0
 
     def _led(self, text: str) -> str:
         """A turn's first piece has no leading space."""
