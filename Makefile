@@ -6,7 +6,7 @@ PROTOS := $(wildcard protos/soundflow/v1/*.proto)
 STUBS  := services/core/generated
 
 .DEFAULT_GOAL := help
-.PHONY: help install models run demo listen test check format protos protos-check lock \
+.PHONY: help install models run demo listen test check format protos protos-check protos-release lock \
         eval-asr eval-sounds bench-embedded bench-hour screenshot clean
 
 help: ## list the commands
@@ -59,6 +59,9 @@ protos-check: install
 	@$(call generate_stubs,build/stubs)
 	@diff -r -x __pycache__ -x __init__.py build/stubs/soundflow $(STUBS)/soundflow \
 		|| { echo "the protobuf code is stale: run 'make protos' and commit"; exit 1; }
+
+protos-release: install ## make today's protobufs the version that later ones must not break
+	$(BIN)/buf build -o protos/released.binpb
 
 lock: ## resolve the dependencies anew
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header \
