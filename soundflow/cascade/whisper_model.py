@@ -74,7 +74,8 @@ class Transcript:
 
     words: empty unless word times were asked for.
     average_log_probability: per token; near 0 = sure.
-    compression_ratio: text size over its deflated size; high = it repeats itself.
+    compression_ratio: size of prefix and text over their deflated size; high = they repeat
+        themselves.
     """
 
     text: str
@@ -281,7 +282,7 @@ class WhisperModel:
             words=words[before:],
             no_speech_probability=result.no_speech_prob,
             average_log_probability=result.scores[0],
-            compression_ratio=compression_ratio(text),
+            compression_ratio=compression_ratio(self._text(ids)),
             language=language,
             language_probability=probability,
         )
