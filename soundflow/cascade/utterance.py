@@ -38,8 +38,8 @@ class SpeechSettings:
     pre_roll_ms: int = 300
     post_roll_ms: int = 200
     longest_doubt_ms: int = 2_000
-    settle_after_ms: int = 3_000
-    settle_ms: int = 1_200
+    settle_after_ms: int = 4_000
+    settle_ms: int = 1_500
     cut_ms: int = 8_000
     overlap_words: int = 3
     full_ms: int = 12_000
