@@ -30,7 +30,7 @@ def test_words_make_a_difference() -> None:
     ids=["right", "substituted", "missing", "inserted", "empty"],
 )
 def test_word_errors_are_counted(heard: str, errors: int) -> None:
-    assert word_errors("a b c".split(), heard.split()) == errors
+    assert word_errors(["a", "b", "c"], heard.split()) == errors
 
 
 def test_a_delay_runs_from_the_words_end_to_its_first_right_showing() -> None:
