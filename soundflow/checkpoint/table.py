@@ -172,12 +172,6 @@ TABLE: Mapping[str, Entry] = {
                 "c6faf7f7dba0d179293fdcc3468a9a10f54ab8fbc1547218880bae79ff9f8126",
                 (Member(_SEAD, _YAMNET_ZIP, inside=f"{_YAMNET_FOLDER}/model.data"),),
             ),
-            File(
-                "yamnet_class_map.csv",
-                14_096,
-                "cdf24d193e196d9e95912a2667051ae203e92a2ba09449218ccb40ef787c6df2",
-                (Member(_SEAD, "sead/data/yamnet_class_map.csv"),),
-            ),
         ),
     ),
     "silero-vad": Entry(

@@ -8,6 +8,7 @@ import soundfile
 import soxr
 
 from soundflow.audio import SAMPLE_RATE_HZ
+from soundflow.cascade.artificial_voice import artificial_voice
 from soundflow.cascade.utterance import DEFAULTS as SPEECH
 from soundflow.cascade.utterance import is_believable
 from soundflow.cascade.whisper_model import (
@@ -18,7 +19,6 @@ from soundflow.cascade.whisper_model import (
     WhisperError,
     WhisperModel,
     Window,
-    artificial_voice,
     compression_ratio,
 )
 from soundflow.frontend import HOP_SAMPLES, Array, Carry, whisper_log_mel, whisper_mel
