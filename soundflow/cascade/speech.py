@@ -146,7 +146,7 @@ class SpeechTracker:
             utterance.look(reach, self._settings),
             self._task,
             self._language,
-            beam=self._settings.beam if settles else 1,
+            beam=self._settings.beam if settles and self._task is Task.TRANSCRIBE else 1,
             prefix=utterance.prefix,
             word_times=settles,
         )

@@ -28,7 +28,8 @@ class SpeechSettings:
     overlap_words: settled words that stay in a cut window: times of words are too rough to cut
         right before one that is still to be found.
     full_ms: a window this long is settled whether passes agree or not.
-    beam: for the passes that settle without agreement.
+    beam: for the passes that settle without agreement. Translations stay greedy: with a beam of 5,
+        5 of 60 Spanish prompts came back in Spanish, greedy 1.
     least_log_probability, most_no_speech, most_compression: a pass beyond them is not believed.
         Whisper's own limits, but for the compression: its texts are of 30 s, ours shorter.
     sure_language: probability from which a detected language is kept.
