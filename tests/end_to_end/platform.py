@@ -67,13 +67,13 @@ class Running:
         async with self.http.ws_connect(url, max_msg_size=0, **options) as socket:
             yield Stream(socket)
 
-    async def closed_for(self, session_id: str) -> str:
+    async def closed_for(self, session_id: str, *, within_s: float = DEADLINE_S) -> str:
         """Wait until the session's record says why it was closed."""
 
         async def closed() -> bool:
             return bool((await self.ingestion.record(session_id)).closed)
 
-        await until(closed)
+        await until(closed, within_s=within_s)
         return (await self.ingestion.record(session_id)).closed
 
 
