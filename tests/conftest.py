@@ -5,14 +5,8 @@ from functools import cache
 
 import pytest
 
-from soundflow.cascade.chat import ChatConfig
-from soundflow.cascade.decoder import CascadeDecoder
-from soundflow.cascade.encoder import CascadeEncoder
-from soundflow.cascade.turn_end import TurnEnd
-from soundflow.cascade.whisper import WhisperRuntime
-from soundflow.cascade.whisper_model import WhisperModel
+from bench.browser import CHROMIUM
 from soundflow.checkpoint import CheckpointError, expand, locate
-from soundflow.models import Model
 
 
 @cache
@@ -26,30 +20,21 @@ def missing_weights() -> str:
     return ""
 
 
+def missing(item: pytest.Item) -> str:
+    """Say what a test needs that is not here; "" when nothing is missing."""
+    if item.get_closest_marker("models") and missing_weights():
+        return missing_weights()
+    if item.get_closest_marker("browser") and CHROMIUM is None:
+        return "there is no Chromium; install your system's package of it"
+    return ""
+
+
 @pytest.hookimpl(tryfirst=True)  # before any fixture loads what is missing
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test whose weights are missing; where every test must run, fail it."""
-    if not item.get_closest_marker("models") or not missing_weights():
+    """Skip a test that lacks something; where every test must run, fail it."""
+    reason = missing(item)
+    if not reason:
         return
     if os.environ.get("CI") == "true":
-        pytest.fail(missing_weights(), pytrace=False)
-    pytest.skip(missing_weights())
-
-
-@pytest.fixture(scope="session")
-def whisper_models() -> tuple[WhisperModel, WhisperModel]:
-    """The English and the multilingual Whisper, loaded once: it takes a second and a half."""
-    return WhisperModel(locate("whisper-tiny.en")), WhisperModel(locate("whisper-base"))
-
-
-@pytest.fixture
-def chat_config() -> ChatConfig:
-    """Who answers questions to the cascade; a module may name another."""
-    return ChatConfig()
-
-
-@pytest.fixture
-def cascade(whisper_models: tuple[WhisperModel, WhisperModel], chat_config: ChatConfig) -> Model:
-    """The cascade with all its weights."""
-    decoder = CascadeDecoder(WhisperRuntime(*whisper_models), TurnEnd(), chat_config)
-    return Model(CascadeEncoder.pretrained(), decoder)
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)

@@ -18,8 +18,6 @@ from soundflow.features import Features
 from soundflow.frontend import WHISPER_DELAY_FRAMES
 from soundflow.interaction import EndReason, Piece
 
-CHUNK_FRAMES = CHUNK_MS // FRAME_MS
-
 
 @dataclass(frozen=True, slots=True)
 class Pass:

@@ -12,7 +12,7 @@ import pytest_asyncio
 import soundfile
 from playwright.async_api import Browser, expect
 
-from bench.browser import CHROMIUM, chromium
+from bench.browser import chromium
 from bench.platform import running_platform
 from tests.end_to_end.console import ConsolePage, console
 from tests.end_to_end.platform import running
@@ -20,7 +20,6 @@ from tests.end_to_end.platform import running
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.asyncio(loop_scope="module"),  # one browser for all
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium"),
 ]
 
 # The null model responds to every fifth chunk; 2.2 s are five chunks and a half.

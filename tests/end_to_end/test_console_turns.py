@@ -9,14 +9,13 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, WebSocketRoute, expect
 
-from bench.browser import CHROMIUM, chromium
+from bench.browser import chromium
 from tests.end_to_end.console import ConsolePage, console
 from tests.end_to_end.platform import running
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.asyncio(loop_scope="module"),  # one browser for all
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium"),
 ]
 
 MICROPHONE = {"permissions": ["microphone"]}
