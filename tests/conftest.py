@@ -6,7 +6,14 @@ from functools import cache
 import pytest
 
 from bench.browser import CHROMIUM
+from soundflow.cascade.chat import ChatConfig
+from soundflow.cascade.decoder import CascadeDecoder
+from soundflow.cascade.encoder import CascadeEncoder
+from soundflow.cascade.turn_end import TurnEnd
+from soundflow.cascade.whisper import WhisperRuntime
+from soundflow.cascade.whisper_model import WhisperModel
 from soundflow.checkpoint import CheckpointError, expand, locate
+from soundflow.models import Model
 
 
 @cache
@@ -38,3 +45,22 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def whisper_models() -> tuple[WhisperModel, WhisperModel]:
+    """The English and the multilingual Whisper, loaded once: it takes a second and a half."""
+    return WhisperModel(locate("whisper-tiny.en")), WhisperModel(locate("whisper-base"))
+
+
+@pytest.fixture
+def chat_config() -> ChatConfig:
+    """Who answers questions to the cascade; a module may name another."""
+    return ChatConfig()
+
+
+@pytest.fixture
+def cascade(whisper_models: tuple[WhisperModel, WhisperModel], chat_config: ChatConfig) -> Model:
+    """The cascade with all its weights."""
+    decoder = CascadeDecoder(WhisperRuntime(*whisper_models), TurnEnd(), chat_config)
+    return Model(CascadeEncoder.pretrained(), decoder)
