@@ -65,7 +65,7 @@ protos-release: install ## make today's protobufs the version that later ones mu
 
 lock: ## resolve the dependencies anew
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header \
-		--python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+		--python-version 3.11 --extra cluster --extra dev pyproject.toml -o requirements.lock
 
 eval-asr: models ## word errors and delays of live transcription, against the same model offline
 	@$(BIN)/python -m bench.eval_asr
