@@ -129,11 +129,16 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class CallerEvent:
-    """An event and whose it is. `channel` counts the channels of a split stereo call from 0."""
+    """An event and whose it is.
+
+    channel: counts the channels of a split stereo call from 0.
+    id: its place in the session's record, from 1, by which a caller resumes; 0: not recorded.
+    """
 
     session_id: str
     event: Event
     channel: int = 0
+    id: int = 0
 
 
 def to_json(caller_event: CallerEvent) -> Mapping[str, object]:
@@ -149,5 +154,6 @@ def to_json(caller_event: CallerEvent) -> Mapping[str, object]:
         "type": event.type,
         "session_id": caller_event.session_id,
         "channel": caller_event.channel,
+        **({"id": caller_event.id} if caller_event.id else {}),
         **fields,
     }

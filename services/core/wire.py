@@ -62,6 +62,7 @@ class TopicType(Generic[M]):
     """A topic: its name, its messages, and how long they are kept.
 
     Messages are keyed by session and spread over PARTITIONS.
+    name: without the prefix that a deployment puts before all its topics.
     retention: None = compacted, the newest message of each session is kept.
     """
 
@@ -227,27 +228,27 @@ def _check_index(index: int) -> None:
 
 
 AUDIO: TopicType[AudioMessage] = TopicType(
-    "soundflow.audio", pb.AudioChunk, chunk_to_proto, chunk_from_proto, timedelta(minutes=10)
+    "audio", pb.AudioChunk, chunk_to_proto, chunk_from_proto, timedelta(minutes=10)
 )
 # As long as a decoder looks back, so that a lost replica's sessions can be built again.
 FEATURES: TopicType[FeaturesMessage] = TopicType(
-    "soundflow.features",
+    "features",
     pb.ChunkFeatures,
     features_to_proto,
     features_from_proto,
     timedelta(hours=1),
 )
 DECISIONS: TopicType[DecisionMessage] = TopicType(
-    "soundflow.decisions", pb.Decision, decision_to_proto, decision_from_proto, timedelta(hours=1)
+    "decisions", pb.Decision, decision_to_proto, decision_from_proto, timedelta(hours=1)
 )
 RESPONSES: TopicType[CallerEvent] = TopicType(
-    "soundflow.responses", pb.ResponseEvent, event_to_proto, event_from_proto, timedelta(days=7)
+    "responses", pb.ResponseEvent, event_to_proto, event_from_proto, timedelta(days=7)
 )
 SESSIONS: TopicType[SessionMessage] = TopicType(
-    "soundflow.sessions", pb.SessionEvent, session_to_proto, session_from_proto, retention=None
+    "sessions", pb.SessionEvent, session_to_proto, session_from_proto, retention=None
 )
 TOPICS: tuple[TopicType[Any], ...] = (AUDIO, FEATURES, DECISIONS, RESPONSES, SESSIONS)
 
 # Bytes as they arrived; why and where from stands in their headers.
-DEAD_LETTERS = "soundflow.dead-letters"
+DEAD_LETTERS = "dead-letters"
 DEAD_LETTERS_RETENTION = timedelta(days=7)

@@ -5,7 +5,7 @@ import warnings
 
 from services.core.generated.soundflow.v1 import delivery_service_pb2 as soundflow_dot_v1_dot_delivery__service__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 

@@ -50,6 +50,24 @@ class OpenSession(_message.Message):
     format: AudioFormat
     def __init__(self, spec: _Optional[_Union[_stream_pb2.SessionSpec, _Mapping]] = ..., format: _Optional[_Union[AudioFormat, _Mapping]] = ...) -> None: ...
 
+class ResumeSession(_message.Message):
+    __slots__ = ("session_id", "resume_token", "last_event_id")
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    LAST_EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    resume_token: str
+    last_event_id: int
+    def __init__(self, session_id: _Optional[str] = ..., resume_token: _Optional[str] = ..., last_event_id: _Optional[int] = ...) -> None: ...
+
+class ResumeSessions(_message.Message):
+    __slots__ = ("sessions", "format")
+    SESSIONS_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    sessions: _containers.RepeatedCompositeFieldContainer[ResumeSession]
+    format: AudioFormat
+    def __init__(self, sessions: _Optional[_Iterable[_Union[ResumeSession, _Mapping]]] = ..., format: _Optional[_Union[AudioFormat, _Mapping]] = ...) -> None: ...
+
 class AudioData(_message.Message):
     __slots__ = ("data", "timestamp_ms")
     DATA_FIELD_NUMBER: _ClassVar[int]
@@ -59,16 +77,18 @@ class AudioData(_message.Message):
     def __init__(self, data: _Optional[bytes] = ..., timestamp_ms: _Optional[int] = ...) -> None: ...
 
 class StreamRequest(_message.Message):
-    __slots__ = ("open", "audio", "instruction", "cancel_turn")
+    __slots__ = ("open", "audio", "instruction", "cancel_turn", "resume")
     OPEN_FIELD_NUMBER: _ClassVar[int]
     AUDIO_FIELD_NUMBER: _ClassVar[int]
     INSTRUCTION_FIELD_NUMBER: _ClassVar[int]
     CANCEL_TURN_FIELD_NUMBER: _ClassVar[int]
+    RESUME_FIELD_NUMBER: _ClassVar[int]
     open: OpenSession
     audio: AudioData
     instruction: str
     cancel_turn: int
-    def __init__(self, open: _Optional[_Union[OpenSession, _Mapping]] = ..., audio: _Optional[_Union[AudioData, _Mapping]] = ..., instruction: _Optional[str] = ..., cancel_turn: _Optional[int] = ...) -> None: ...
+    resume: ResumeSessions
+    def __init__(self, open: _Optional[_Union[OpenSession, _Mapping]] = ..., audio: _Optional[_Union[AudioData, _Mapping]] = ..., instruction: _Optional[str] = ..., cancel_turn: _Optional[int] = ..., resume: _Optional[_Union[ResumeSessions, _Mapping]] = ...) -> None: ...
 
 class InstructRequest(_message.Message):
     __slots__ = ("session_id", "text")
@@ -89,14 +109,16 @@ class GetSessionRequest(_message.Message):
     def __init__(self, session_id: _Optional[str] = ...) -> None: ...
 
 class PastTurn(_message.Message):
-    __slots__ = ("turn", "kind", "text")
+    __slots__ = ("turn", "kind", "text", "chunk")
     TURN_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
     turn: int
     kind: _stream_pb2.Kind
     text: str
-    def __init__(self, turn: _Optional[int] = ..., kind: _Optional[_Union[_stream_pb2.Kind, str]] = ..., text: _Optional[str] = ...) -> None: ...
+    chunk: int
+    def __init__(self, turn: _Optional[int] = ..., kind: _Optional[_Union[_stream_pb2.Kind, str]] = ..., text: _Optional[str] = ..., chunk: _Optional[int] = ...) -> None: ...
 
 class GetSessionResponse(_message.Message):
     __slots__ = ("session_id", "spec", "last_index", "turns", "opened_unix_us", "closed")

@@ -6,7 +6,7 @@ import warnings
 from services.core.generated.soundflow.v1 import interaction_service_pb2 as soundflow_dot_v1_dot_interaction__service__pb2
 from services.core.generated.soundflow.v1 import stream_pb2 as soundflow_dot_v1_dot_stream__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 

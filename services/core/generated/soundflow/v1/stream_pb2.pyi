@@ -146,7 +146,7 @@ class Decision(_message.Message):
     def __init__(self, session_id: _Optional[str] = ..., index: _Optional[int] = ..., action: _Optional[_Union[Action, str]] = ..., turns: _Optional[_Iterable[_Union[TurnStart, _Mapping]]] = ..., last: _Optional[bool] = ..., captured_unix_us: _Optional[int] = ..., decided_unix_us: _Optional[int] = ..., dropped: _Optional[_Union[DroppedChunks, _Mapping]] = ...) -> None: ...
 
 class ResponseEvent(_message.Message):
-    __slots__ = ("session_id", "channel", "session_opened", "decision", "response_started", "response_text", "response_ended", "gap", "overrun", "error", "session_closed")
+    __slots__ = ("session_id", "channel", "session_opened", "decision", "response_started", "response_text", "response_ended", "gap", "overrun", "error", "session_closed", "session_resumed", "id", "previous_id")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
     SESSION_OPENED_FIELD_NUMBER: _ClassVar[int]
@@ -158,6 +158,9 @@ class ResponseEvent(_message.Message):
     OVERRUN_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     SESSION_CLOSED_FIELD_NUMBER: _ClassVar[int]
+    SESSION_RESUMED_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_ID_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     channel: int
     session_opened: SessionOpened
@@ -169,7 +172,10 @@ class ResponseEvent(_message.Message):
     overrun: AudioSpan
     error: ErrorEvent
     session_closed: SessionClosed
-    def __init__(self, session_id: _Optional[str] = ..., channel: _Optional[int] = ..., session_opened: _Optional[_Union[SessionOpened, _Mapping]] = ..., decision: _Optional[_Union[DecisionMade, _Mapping]] = ..., response_started: _Optional[_Union[ResponseStarted, _Mapping]] = ..., response_text: _Optional[_Union[ResponseText, _Mapping]] = ..., response_ended: _Optional[_Union[ResponseEnded, _Mapping]] = ..., gap: _Optional[_Union[AudioSpan, _Mapping]] = ..., overrun: _Optional[_Union[AudioSpan, _Mapping]] = ..., error: _Optional[_Union[ErrorEvent, _Mapping]] = ..., session_closed: _Optional[_Union[SessionClosed, _Mapping]] = ...) -> None: ...
+    session_resumed: SessionResumed
+    id: int
+    previous_id: int
+    def __init__(self, session_id: _Optional[str] = ..., channel: _Optional[int] = ..., session_opened: _Optional[_Union[SessionOpened, _Mapping]] = ..., decision: _Optional[_Union[DecisionMade, _Mapping]] = ..., response_started: _Optional[_Union[ResponseStarted, _Mapping]] = ..., response_text: _Optional[_Union[ResponseText, _Mapping]] = ..., response_ended: _Optional[_Union[ResponseEnded, _Mapping]] = ..., gap: _Optional[_Union[AudioSpan, _Mapping]] = ..., overrun: _Optional[_Union[AudioSpan, _Mapping]] = ..., error: _Optional[_Union[ErrorEvent, _Mapping]] = ..., session_closed: _Optional[_Union[SessionClosed, _Mapping]] = ..., session_resumed: _Optional[_Union[SessionResumed, _Mapping]] = ..., id: _Optional[int] = ..., previous_id: _Optional[int] = ...) -> None: ...
 
 class SessionOpened(_message.Message):
     __slots__ = ("session_id", "model", "chunk_ms", "resume_token")
@@ -182,6 +188,18 @@ class SessionOpened(_message.Message):
     chunk_ms: int
     resume_token: str
     def __init__(self, session_id: _Optional[str] = ..., model: _Optional[str] = ..., chunk_ms: _Optional[int] = ..., resume_token: _Optional[str] = ...) -> None: ...
+
+class SessionResumed(_message.Message):
+    __slots__ = ("session_id", "model", "chunk_ms", "chunk")
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_MS_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    model: str
+    chunk_ms: int
+    chunk: int
+    def __init__(self, session_id: _Optional[str] = ..., model: _Optional[str] = ..., chunk_ms: _Optional[int] = ..., chunk: _Optional[int] = ...) -> None: ...
 
 class DecisionMade(_message.Message):
     __slots__ = ("chunk", "end_ms", "decision", "latency_ms")
@@ -284,17 +302,19 @@ class SessionSpec(_message.Message):
     def __init__(self, instruction: _Optional[str] = ..., abilities: _Optional[_Iterable[_Union[Ability, str]]] = ..., source_language: _Optional[str] = ..., target_language: _Optional[str] = ..., tenant: _Optional[str] = ..., model: _Optional[str] = ...) -> None: ...
 
 class SessionEvent(_message.Message):
-    __slots__ = ("session_id", "at_unix_us", "opened", "instructed", "cancelled_turn", "closed")
+    __slots__ = ("session_id", "at_unix_us", "opened", "instructed", "cancelled_turn", "closed", "caller_told")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     AT_UNIX_US_FIELD_NUMBER: _ClassVar[int]
     OPENED_FIELD_NUMBER: _ClassVar[int]
     INSTRUCTED_FIELD_NUMBER: _ClassVar[int]
     CANCELLED_TURN_FIELD_NUMBER: _ClassVar[int]
     CLOSED_FIELD_NUMBER: _ClassVar[int]
+    CALLER_TOLD_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     at_unix_us: int
     opened: SessionSpec
     instructed: str
     cancelled_turn: int
     closed: str
-    def __init__(self, session_id: _Optional[str] = ..., at_unix_us: _Optional[int] = ..., opened: _Optional[_Union[SessionSpec, _Mapping]] = ..., instructed: _Optional[str] = ..., cancelled_turn: _Optional[int] = ..., closed: _Optional[str] = ...) -> None: ...
+    caller_told: bool
+    def __init__(self, session_id: _Optional[str] = ..., at_unix_us: _Optional[int] = ..., opened: _Optional[_Union[SessionSpec, _Mapping]] = ..., instructed: _Optional[str] = ..., cancelled_turn: _Optional[int] = ..., closed: _Optional[str] = ..., caller_told: _Optional[bool] = ...) -> None: ...
