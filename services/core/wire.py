@@ -42,6 +42,9 @@ from soundflow.interaction import Action, Decision, Kind, Overrun, TurnStart
 # The same for every topic, so that one session's data lie in partitions of one number.
 PARTITIONS = 64
 
+MAX_MESSAGE_BYTES = 1024 * 1024  # features of a chunk are 13 KB; the cascade's are the largest
+MAX_DEAD_LETTER_BYTES = 2 * MAX_MESSAGE_BYTES  # a message of any topic, and why it is here
+
 _PCM_SCALE = 32768  # a sample of 1.0 as a 16 bit integer, which ends one below
 
 

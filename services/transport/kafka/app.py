@@ -1,0 +1,66 @@
+"""The Faust app inside a service process: its settings, and what Faust has no setting for."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import faust
+from faust.transport.drivers import aiokafka as driver
+
+from services.core.wire import MAX_DEAD_LETTER_BYTES
+from services.transport.kafka.config import KafkaConfig
+
+_HEARTBEATS = 4  # to a session's timeout: three may be lost
+_REBALANCE_TIMEOUT_S = 10.0  # how long the group waits for a member that does not rejoin
+_REQUEST_TIMEOUT_S = 30.0
+_BATCH_BYTES = 256 * 1024
+_QUEUED_MESSAGES = 512  # fetched ahead, of each topic
+
+
+class _Producer(driver.Producer):
+    """A producer that neither loses nor repeats a message while a broker restarts."""
+
+    def _settings_extra(self) -> Mapping[str, Any]:
+        return {"acks": "all", "enable_idempotence": True}
+
+
+class _Transport(driver.Transport):
+    Producer = _Producer
+
+
+class App(faust.App):
+    """Faust inside another's event loop: no directory, no web server, no command line."""
+
+    def _new_transport(self) -> _Transport:
+        return _Transport(self.conf.broker_consumer, self)
+
+    def _new_producer_transport(self) -> _Transport:
+        return _Transport(self.conf.broker_producer, self)
+
+    def _create_directories(self) -> None:
+        """Make none: nothing is kept on disk."""
+
+
+def new_app(config: KafkaConfig, group: str) -> App:
+    """Return the app of one consumer group's member."""
+    session_timeout_s = config.kafka_session_timeout_s
+    return App(
+        config.group(group),
+        broker=[f"kafka://{address}" for address in config.brokers],
+        store="memory://",
+        web_enabled=False,
+        topic_allow_declare=False,  # `soundflow topics create` does it
+        topic_disable_leader=True,
+        consumer_auto_offset_reset="earliest",
+        broker_session_timeout=session_timeout_s,
+        broker_heartbeat_interval=session_timeout_s / _HEARTBEATS,
+        broker_rebalance_timeout=_REBALANCE_TIMEOUT_S,
+        broker_request_timeout=_REQUEST_TIMEOUT_S,
+        broker_commit_interval=config.kafka_commit_interval_s,
+        broker_check_crcs=False,  # the broker checks what it takes in; TCP checks the way
+        # With work in flight, Faust would wait for it without end when asked to stop.
+        stream_wait_empty=False,
+        stream_buffer_maxsize=_QUEUED_MESSAGES,
+        producer_request_timeout=_REQUEST_TIMEOUT_S,
+        producer_max_batch_size=_BATCH_BYTES,
+        producer_max_request_size=MAX_DEAD_LETTER_BYTES,
+    )

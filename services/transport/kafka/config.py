@@ -1,0 +1,40 @@
+"""Kafka's settings, read once at start from SOUNDFLOW_… variables."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class KafkaConfig(BaseSettings):
+    """Where the brokers are, and how long each thing may take."""
+
+    model_config = SettingsConfigDict(env_prefix="SOUNDFLOW_", frozen=True)
+
+    # host:port, several with commas between them.
+    kafka_brokers: str = "127.0.0.1:9092"
+    topic_prefix: str = "soundflow"
+    # Longer than a broker takes to restart: until then a message waits for it.
+    kafka_send_timeout_s: float = Field(default=60, gt=0)
+    # A replica that is silent for so long loses its partitions to the others. Brokers refuse less
+    # than their group.min.session.timeout.ms.
+    kafka_session_timeout_s: float = Field(default=2, gt=0)
+    # What a killed replica had finished since its last commit is delivered again.
+    kafka_commit_interval_s: float = Field(default=1, gt=0)
+    # How many messages of one topic a process works on at once.
+    kafka_in_flight: int = Field(default=4096, ge=1)
+    # While messages wait and none arrives for so long, the consumer hangs and the process ends.
+    kafka_stall_s: float = Field(default=30, gt=0)
+    # One message may hold back the acknowledgement of those after it for so long.
+    kafka_held_s: float = Field(default=300, gt=0)
+
+    @property
+    def brokers(self) -> list[str]:
+        """The addresses."""
+        return [address.strip() for address in self.kafka_brokers.split(",")]
+
+    def topic(self, name: str) -> str:
+        """Return a topic's name on the broker."""
+        return f"{self.topic_prefix}.{name}"
+
+    def group(self, name: str) -> str:
+        """Return a consumer group's name on the broker."""
+        return f"{self.topic_prefix}.{name}"

@@ -1,0 +1,14 @@
+"""Which partition a session's messages are in: Kafka's own choice for its key, kept ready."""
+
+from functools import lru_cache
+
+from aiokafka.partitioner import murmur2
+
+from services.core.wire import PARTITIONS
+
+
+@lru_cache(maxsize=65_536)  # hashing a key in Python costs more than the rest of a send
+def partition_of(key: bytes) -> int:
+    """Return the partition that every Kafka client puts this key in."""
+    hashed: int = murmur2(key)
+    return (hashed & 0x7FFFFFFF) % PARTITIONS
