@@ -7,6 +7,7 @@ STUBS  := services/core/generated
 
 .DEFAULT_GOAL := help
 .PHONY: help install models run demo listen test check format protos protos-check protos-release lock \
+        stack-fetch \
         eval-asr eval-sounds bench-embedded bench-hour screenshot clean
 
 help: ## list the commands
@@ -29,7 +30,11 @@ run: models ## start the platform on 127.0.0.1 and print the console's address
 demo: models ## play a real call through the running services at real speed
 	@$(BIN)/python -m bench.demo
 
+stack-fetch: install ## fetch Kafka, Triton and what else `make up` starts, once, into the user's cache
+	@$(BIN)/python -m stack fetch
+
 test: models ## run every test that this machine can run
+	@$(BIN)/python -m stack fetch --where-possible
 	$(BIN)/pytest
 
 check: install protos-check ## format, lint, types, protobuf: all that needs no test run
@@ -66,6 +71,8 @@ protos-release: install ## make today's protobufs the version that later ones mu
 lock: ## resolve the dependencies anew
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header \
 		--python-version 3.11 --extra cluster --extra dev pyproject.toml -o requirements.lock
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header \
+		--python-version 3.11 pyproject.toml stack/triton/requirements.in -o stack/triton/requirements.lock
 
 eval-asr: models ## word errors and delays of live transcription, against the same model offline
 	@$(BIN)/python -m bench.eval_asr

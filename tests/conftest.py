@@ -14,6 +14,10 @@ from soundflow.cascade.whisper import WhisperRuntime
 from soundflow.cascade.whisper_model import WhisperModel
 from soundflow.checkpoint import CheckpointError, expand, locate
 from soundflow.models import Model
+from stack import fetch
+from stack.fetch import NEEDS
+
+pytest_plugins = ["tests.cluster.servers"]
 
 
 @cache
@@ -27,13 +31,20 @@ def missing_weights() -> str:
     return ""
 
 
+@cache
+def missing_server(name: str) -> str:
+    """Say what a kind of server lacks; "" when it can be started."""
+    return fetch.missing(name)
+
+
 def missing(item: pytest.Item) -> str:
     """Say what a test needs that is not here; "" when nothing is missing."""
     if item.get_closest_marker("models") and missing_weights():
         return missing_weights()
     if item.get_closest_marker("browser") and CHROMIUM is None:
         return "there is no Chromium; install your system's package of it"
-    return ""
+    reasons = (missing_server(name) for name in NEEDS if item.get_closest_marker(name))
+    return next(filter(None, reasons), "")
 
 
 @pytest.hookimpl(tryfirst=True)  # before any fixture loads what is missing

@@ -1,0 +1,1 @@
+"""The whole platform on one machine: fetch, configure, start, watch and stop real servers."""

@@ -1,0 +1,94 @@
+"""The broker, which is its own controller: format its folder, run it, ask for its health."""
+
+import socket
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from kafka.admin import KafkaAdminClient
+
+from stack.errors import NotReady
+from stack.kafka.fetch import locate
+from stack.kafka.settings import BROKER, ONE_NODE
+from stack.ports import HOST, free_port
+from stack.programs import program
+from stack.server import Server
+
+LOG4J = Path(__file__).with_name("log4j2.properties")
+# Names the node's data; any 16 bytes in base64 do, and they must stay the same over restarts.
+CLUSTER_ID = "c291bmRmbG93LXN0YWNrLTE"
+CHECK_TIMEOUT_MS = 3000
+
+
+class KafkaServer(Server):
+    """One broker. port: where clients come; 0 takes free ports, kept over restarts."""
+
+    name = "kafka"
+
+    def __init__(self, folder: Path, port: int = 0, controller_port: int = 0) -> None:
+        super().__init__(folder)
+        self.port = port or free_port()
+        self.controller_port = controller_port or free_port()
+
+    @property
+    def brokers(self) -> str:
+        """Where clients find it, as SOUNDFLOW_KAFKA_BROKERS."""
+        return f"{HOST}:{self.port}"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The broker's settings file."""
+        controller = f"{HOST}:{self.controller_port}"
+        return {
+            **BROKER,
+            **ONE_NODE,
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.voters": f"1@{controller}",
+            "controller.listener.names": "CONTROLLER",
+            "listeners": f"PLAINTEXT://{self.brokers},CONTROLLER://{controller}",
+            "advertised.listeners": f"PLAINTEXT://{self.brokers}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "log.dirs": str(self.folder / "data"),
+        }
+
+    def prepare(self) -> None:
+        """Write the settings; format the data's folder where it is new."""
+        lines = [f"{name}={value}\n" for name, value in self.settings.items()]
+        self._file.write_text("".join(lines))
+        if (self.folder / "data" / "meta.properties").exists():
+            return
+        tool = self._java("kafka.tools.StorageTool")
+        arguments = ["format", "--cluster-id", CLUSTER_ID, "--config", str(self._file)]
+        done = subprocess.run([*tool, *arguments], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise NotReady(f"cannot format {self.folder}: {done.stdout}{done.stderr}")
+
+    def command(self) -> Sequence[str]:
+        """Return the broker's command line."""
+        return [*self._java("kafka.Kafka"), str(self._file)]
+
+    def check(self) -> None:
+        """Ask for the cluster: a broker names itself there once it may serve."""
+        # The client leaks a socket for each connection that is refused.
+        socket.create_connection((HOST, self.port), CHECK_TIMEOUT_MS / 1000).close()
+        admin = KafkaAdminClient(
+            bootstrap_servers=self.brokers,
+            request_timeout_ms=CHECK_TIMEOUT_MS,
+            bootstrap_timeout_ms=CHECK_TIMEOUT_MS,
+        )
+        try:
+            if not admin.describe_cluster()["brokers"]:
+                raise NotReady("the broker is fenced still")
+        finally:
+            admin.close()
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / "server.properties"
+
+    def _java(self, main: str) -> list[str]:
+        jars = locate() / "*"
+        log4j = f"-Dlog4j2.configurationFile={LOG4J}"
+        return [program("java"), "-Xms128m", "-Xmx512m", log4j, "-cp", str(jars), main]

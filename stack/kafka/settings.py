@@ -1,0 +1,23 @@
+"""What every broker of the platform is told, on one machine or on many."""
+
+from collections.abc import Mapping
+
+# A killed broker is taken for dead, and may come back, after 2 s and not 9. The time-outs of
+# controller.quorum.* stay as they are: lowered, a busy machine's controller gets stuck for good.
+BROKER: Mapping[str, str] = {
+    "auto.create.topics.enable": "false",
+    "broker.heartbeat.interval.ms": "500",
+    "broker.session.timeout.ms": "2000",
+    "group.initial.rebalance.delay.ms": "0",
+    # Consumers choose their own session timeout; less than 6 s is refused without this.
+    "group.min.session.timeout.ms": "1000",
+}
+
+# One node holds the only copy of everything, Kafka's own topics too.
+ONE_NODE: Mapping[str, str] = {
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+}
