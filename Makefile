@@ -7,7 +7,7 @@ STUBS  := services/core/generated
 
 .DEFAULT_GOAL := help
 .PHONY: help install models run demo listen test check format protos protos-check protos-release lock \
-        stack-fetch \
+        helm-lint helm-schema stack-fetch \
         eval-asr eval-sounds bench-embedded bench-hour screenshot clean
 
 help: ## list the commands
@@ -37,12 +37,19 @@ test: models ## run every test that this machine can run
 	@$(BIN)/python -m stack fetch --where-possible
 	$(BIN)/pytest
 
-check: install protos-check ## format, lint, types, protobuf: all that needs no test run
+check: install protos-check ## format, lint, types, protobuf, chart: all that needs no test run
 	$(BIN)/ruff format --diff .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/buf lint
 	$(BIN)/buf breaking --against protos/released.binpb
+	$(BIN)/python -m helm.check
+
+helm-lint: install ## check the chart, its alert rules and the Dockerfiles, offline
+	$(BIN)/python -m helm.check
+
+helm-schema: install ## write what the services' settings are into the chart's schema
+	@$(BIN)/python -m helm.settings
 
 format: install ## format and mend what can be mended
 	$(BIN)/ruff format .
@@ -68,11 +75,17 @@ protos-check: install
 protos-release: install ## make today's protobufs the version that later ones must not break
 	$(BIN)/buf build -o protos/released.binpb
 
+compile = uv pip compile --universal --generate-hashes --no-emit-index-url --no-header \
+	--python-version
+
 lock: ## resolve the dependencies anew
-	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header \
-		--python-version 3.11 --extra cluster --extra dev pyproject.toml -o requirements.lock
-	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header \
-		--python-version 3.11 pyproject.toml stack/triton/requirements.in -o stack/triton/requirements.lock
+	$(compile) 3.11 --extra cluster --extra dev pyproject.toml -o requirements.lock
+	$(compile) 3.11 pyproject.toml stack/triton/requirements.in -o stack/triton/requirements.lock
+	$(compile) 3.11 --constraint requirements.lock docker/build.in -o docker/build.lock
+	$(compile) 3.11 --constraint requirements.lock --extra cluster pyproject.toml \
+		-o docker/services.lock
+	$(compile) 3.12 --constraint stack/triton/requirements.lock pyproject.toml docker/triton.in \
+		-o docker/triton.lock
 
 eval-asr: models ## word errors and delays of live transcription, against the same model offline
 	@$(BIN)/python -m bench.eval_asr

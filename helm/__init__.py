@@ -1,0 +1,1 @@
+"""The chart, and what checks it; nothing here is needed to run the platform."""

@@ -1,0 +1,83 @@
+"""The services' settings as the chart's values have them: one section for each config class.
+
+`python -m helm.settings` writes what the classes say into values.schema.json.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic.alias_generators import to_camel
+from pydantic_settings import BaseSettings
+
+from services.inference.config import InferenceConfig
+from services.ingestion.config import IngestionConfig
+from services.transport.kafka.config import KafkaConfig
+
+SCHEMA = Path(__file__).parent / "soundflow" / "values.schema.json"
+
+SECTIONS: Mapping[str, type[BaseSettings]] = {
+    "kafka": KafkaConfig,
+    "ingestion": IngestionConfig,
+    "inference": InferenceConfig,
+}
+# What a manifest knows better than its reader: the pod's own name and address.
+FROM_MANIFEST: frozenset[str] = frozenset()
+
+# What JSON schema and Helm's values have in common of what pydantic says.
+_KEPT = ("type", "enum", "items", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+
+Schema = dict[str, Any]
+
+
+def variable(field: str) -> str:
+    """Return the environment variable that sets a field."""
+    return f"SOUNDFLOW_{field.upper()}"
+
+
+def properties(kind: type[BaseSettings]) -> dict[str, Schema]:
+    """Return the schema of each of a class's fields, by its name in the values, but no secrets."""
+    return {
+        to_camel(field): {key: schema[key] for key in _KEPT if key in schema}
+        for field, schema in _fields(kind)
+        if not schema.get("writeOnly")
+    }
+
+
+def secrets(kind: type[BaseSettings]) -> list[str]:
+    """Return the names of the fields that only a Secret may set."""
+    return [to_camel(field) for field, schema in _fields(kind) if schema.get("writeOnly")]
+
+
+def _fields(kind: type[BaseSettings]) -> Iterator[tuple[str, Schema]]:
+    for field, schema in kind.model_json_schema()["properties"].items():
+        if field not in FROM_MANIFEST:
+            yield field, schema
+
+
+def write(schema: Schema) -> None:
+    """Put what the classes say in the place of what the schema says."""
+    parts = schema["properties"]
+    parts["config"]["properties"] = {
+        section: {**_closed(properties(kind)), "required": list(properties(kind))}
+        for section, kind in SECTIONS.items()
+    }
+    parts["secrets"] = _closed(
+        {name: {"$ref": "#/$defs/secret"} for kind in SECTIONS.values() for name in secrets(kind)}
+    )
+
+
+def _closed(names: Mapping[str, Schema]) -> Schema:
+    return {"type": "object", "additionalProperties": False, "properties": dict(names)}
+
+
+def main() -> None:
+    """Bring the file up to date."""
+    schema = json.loads(SCHEMA.read_text())
+    write(schema)
+    SCHEMA.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()

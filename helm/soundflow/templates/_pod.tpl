@@ -1,0 +1,77 @@
+{{/* What every pod and container of the chart has in common. */}}
+
+{{/* (dict "root" $ "component" "ingestion" "at" $placement): who may do what, and where it runs. */}}
+{{- define "soundflow.pod" -}}
+automountServiceAccountToken: false
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+securityContext:
+  {{- toYaml .root.Values.podSecurityContext | nindent 2 }}
+{{- with .at.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .at.runtimeClassName }}
+runtimeClassName: {{ . }}
+{{- end }}
+{{- with .at.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .at.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if .at.affinity }}
+affinity:
+  {{- toYaml .at.affinity | nindent 2 }}
+{{- else if .at.spread }}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: {{ .at.spread }}
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "soundflow.selector" . | nindent 8 }}
+{{- end }}
+{{- end -}}
+
+{{- define "soundflow.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{/*
+A section of `config` as SOUNDFLOW_… variables, camelCase to SNAKE_CASE. Whole numbers are written
+out: Helm knows only floats.
+*/}}
+{{- define "soundflow.env" -}}
+{{- range $key, $value := . }}
+- name: SOUNDFLOW_{{ snakecase $key | upper }}
+  {{- if or (kindIs "slice" $value) (kindIs "map" $value) }}
+  value: {{ toJson $value | quote }}
+  {{- else if and (kindIs "float64" $value) (eq (floor $value) $value) }}
+  value: {{ int64 $value | quote }}
+  {{- else }}
+  value: {{ $value | quote }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Settings that must not be read in a manifest, each out of a Secret that exists. */}}
+{{- define "soundflow.secretEnv" -}}
+{{- range $key, $from := . }}
+{{- if $from.secret }}
+- name: SOUNDFLOW_{{ snakecase $key | upper }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ $from.secret }}
+      key: {{ $from.key }}
+{{- end }}
+{{- end }}
+{{- end -}}
