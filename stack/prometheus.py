@@ -9,11 +9,13 @@ from urllib.request import urlopen
 import yaml
 
 from stack.cache import Report
-from stack.ports import HOST, free_port
+from stack.ports import HOST
 from stack.programs import program
 from stack.server import Server
 
 SCRAPE_INTERVAL = "2s"
+# Dashboards and alerts tell platforms apart by it, as Kubernetes' namespace does.
+LABELS: Mapping[str, str] = {"namespace": "soundflow"}
 CHECK_TIMEOUT_S = 2.0
 
 
@@ -34,8 +36,6 @@ class PrometheusServer(Server):
     port: where it listens; 0 takes a free one, kept over restarts.
     """
 
-    name = "prometheus"
-
     def __init__(
         self,
         folder: Path,
@@ -43,15 +43,14 @@ class PrometheusServer(Server):
         rules: Sequence[Path] = (),
         port: int = 0,
     ) -> None:
-        super().__init__(folder)
+        super().__init__(folder, "prometheus", {"http": port})
         self.targets = targets
         self.rules = rules
-        self.port = port or free_port()
 
     @property
     def url(self) -> str:
         """Where its page and its API are."""
-        return f"http://{HOST}:{self.port}"
+        return f"http://{HOST}:{self.ports['http']}"
 
     @property
     def settings(self) -> dict[str, object]:
@@ -63,13 +62,17 @@ class PrometheusServer(Server):
             },
             "rule_files": [str(path.resolve()) for path in self.rules],
             "scrape_configs": [
-                {"job_name": job, "static_configs": [{"targets": list(addresses)}]}
+                {
+                    "job_name": job,
+                    "static_configs": [{"targets": list(addresses), "labels": dict(LABELS)}],
+                }
                 for job, addresses in self.targets.items()
             ],
         }
 
     def prepare(self) -> None:
         """Write the settings."""
+        super().prepare()
         self._file.write_text(yaml.safe_dump(self.settings, sort_keys=False))
 
     def command(self) -> Sequence[str]:
@@ -78,7 +81,7 @@ class PrometheusServer(Server):
             str(locate()),
             f"--config.file={self._file}",
             f"--storage.tsdb.path={self.folder / 'data'}",
-            f"--web.listen-address={HOST}:{self.port}",
+            f"--web.listen-address={HOST}:{self.ports['http']}",
             "--log.level=warn",
         ]
 

@@ -12,7 +12,7 @@ from redis.retry import Retry
 from stack import command
 from stack.cache import Fetched, Report
 from stack.errors import Missing
-from stack.ports import HOST, free_port
+from stack.ports import HOST
 from stack.programs import program
 from stack.server import Server
 
@@ -55,19 +55,17 @@ def locate() -> Path:
 class RedisServer(Server):
     """One Redis. port: where clients come; 0 takes a free one, kept over restarts."""
 
-    name = "redis"
-
     def __init__(self, folder: Path, port: int = 0) -> None:
-        super().__init__(folder)
-        self.port = port or free_port()
+        super().__init__(folder, "redis", {"redis": port})
 
     @property
     def url(self) -> str:
         """Where clients find it."""
-        return f"redis://{HOST}:{self.port}/0"
+        return f"redis://{HOST}:{self.ports['redis']}/0"
 
     def prepare(self) -> None:
         """Make the data's folder; its settings are on the command line."""
+        super().prepare()
         (self.folder / "data").mkdir(exist_ok=True)
 
     def command(self) -> Sequence[str]:
@@ -75,7 +73,7 @@ class RedisServer(Server):
         settings = {
             **SETTINGS,
             "bind": HOST,
-            "port": str(self.port),
+            "port": str(self.ports["redis"]),
             "dir": str(self.folder / "data"),
         }
         options = [part for name, value in settings.items() for part in (f"--{name}", value)]
@@ -85,7 +83,7 @@ class RedisServer(Server):
         """Ping it: refused while it reads its data back."""
         with redis.Redis(
             host=HOST,
-            port=self.port,
+            port=self.ports["redis"],
             socket_timeout=CHECK_TIMEOUT_S,
             socket_connect_timeout=CHECK_TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),

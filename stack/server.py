@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from stack.errors import NotReady
+from stack.ports import free_port
 
 POLL_S = 0.05
 LOG_TAIL_CHARS = 2000
@@ -20,20 +21,23 @@ class Server(ABC):
     """What all servers have in common; a subclass says what to run and how to ask for its health.
 
     folder: its settings, data and log; the same folder and ports serve for every start.
+    name: among other servers, and of its log. ports: where it listens, each by what it is for.
     """
 
-    name: str
     # How long a start may take on a busy machine, and an end before it is forced.
     ready_within_s: float = 60
     stop_within_s: float = 20
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str, ports: Mapping[str, int]) -> None:
         self.folder = folder
+        self.name = name
+        self.ports = {purpose: port or free_port() for purpose, port in ports.items()}
+        self.log = folder / f"{name}.log"  # what it said, in all its starts
         self._process: subprocess.Popen[bytes] | None = None
 
-    @abstractmethod
     def prepare(self) -> None:
         """Write what the server reads. May be called again over the data of an earlier run."""
+        self.folder.mkdir(parents=True, exist_ok=True)
 
     @abstractmethod
     def command(self) -> Sequence[str]:
@@ -49,11 +53,6 @@ class Server(ABC):
 
     def clean(self) -> None:  # noqa: B027 - most servers leave nothing
         """Remove what an ended server leaves outside its folder."""
-
-    @property
-    def log(self) -> Path:
-        """What the server said, of all its starts."""
-        return self.folder / f"{self.name}.log"
 
     @property
     def pid(self) -> int:
@@ -76,7 +75,6 @@ class Server(ABC):
         """Start it, and wait for nothing."""
         if self._process is not None and self._process.poll() is None:
             raise NotReady(f"{self.name} runs already, as process {self.pid}")
-        self.folder.mkdir(parents=True, exist_ok=True)
         self.prepare()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -94,14 +92,14 @@ class Server(ABC):
         deadline = time.monotonic() + self.ready_within_s
         while True:
             if self._process is None or self._process.poll() is not None:
-                raise NotReady(f"{self.name} has ended; {self._log_end()}")
+                raise NotReady(f"{self.name} has ended; {self.log_end()}")
             try:
                 return self.check()
             except Exception as error:  # of whichever client asks; the last one is told
                 if time.monotonic() > deadline:
                     raise NotReady(
                         f"{self.name} is not healthy after {self.ready_within_s:g} s: "
-                        f"{error}; {self._log_end()}"
+                        f"{error}; {self.log_end()}"
                     ) from error
             time.sleep(POLL_S)
 
@@ -124,12 +122,13 @@ class Server(ABC):
         self._process = None
         self.clean()
 
+    def log_end(self) -> str:
+        """Return the last that it said, for an error message."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return f"the end of {self.log}:\n{text[-LOG_TAIL_CHARS:].strip()}"
+
     def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_error: object) -> None:
         self.stop()
-
-    def _log_end(self) -> str:
-        text = self.log.read_text(errors="replace") if self.log.exists() else ""
-        return f"the end of {self.log}:\n{text[-LOG_TAIL_CHARS:].strip()}"

@@ -10,7 +10,7 @@ from kafka.admin import KafkaAdminClient
 from stack.errors import NotReady
 from stack.kafka.fetch import locate
 from stack.kafka.settings import BROKER, ONE_NODE
-from stack.ports import HOST, free_port
+from stack.ports import HOST
 from stack.programs import program
 from stack.server import Server
 
@@ -23,22 +23,18 @@ CHECK_TIMEOUT_MS = 3000
 class KafkaServer(Server):
     """One broker. port: where clients come; 0 takes free ports, kept over restarts."""
 
-    name = "kafka"
-
     def __init__(self, folder: Path, port: int = 0, controller_port: int = 0) -> None:
-        super().__init__(folder)
-        self.port = port or free_port()
-        self.controller_port = controller_port or free_port()
+        super().__init__(folder, "kafka", {"broker": port, "controller": controller_port})
 
     @property
     def brokers(self) -> str:
         """Where clients find it, as SOUNDFLOW_KAFKA_BROKERS."""
-        return f"{HOST}:{self.port}"
+        return f"{HOST}:{self.ports['broker']}"
 
     @property
     def settings(self) -> dict[str, str]:
         """The broker's settings file."""
-        controller = f"{HOST}:{self.controller_port}"
+        controller = f"{HOST}:{self.ports['controller']}"
         return {
             **BROKER,
             **ONE_NODE,
@@ -55,6 +51,7 @@ class KafkaServer(Server):
 
     def prepare(self) -> None:
         """Write the settings; format the data's folder where it is new."""
+        super().prepare()
         lines = [f"{name}={value}\n" for name, value in self.settings.items()]
         self._file.write_text("".join(lines))
         if (self.folder / "data" / "meta.properties").exists():
@@ -72,7 +69,7 @@ class KafkaServer(Server):
     def check(self) -> None:
         """Ask for the cluster: a broker names itself there once it may serve."""
         # The client leaks a socket for each connection that is refused.
-        socket.create_connection((HOST, self.port), CHECK_TIMEOUT_MS / 1000).close()
+        socket.create_connection((HOST, self.ports["broker"]), CHECK_TIMEOUT_MS / 1000).close()
         admin = KafkaAdminClient(
             bootstrap_servers=self.brokers,
             request_timeout_ms=CHECK_TIMEOUT_MS,

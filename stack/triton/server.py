@@ -1,5 +1,6 @@
 """The server: all its addresses on this machine, with just the models that it is told to load."""
 
+import hashlib
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -8,7 +9,7 @@ from pathlib import Path
 import tritonclient.grpc as triton
 
 from stack.errors import NotReady
-from stack.ports import HOST, free_port
+from stack.ports import HOST
 from stack.server import Server
 from stack.triton import libpython
 from stack.triton.fetch import locate, server_files, site_packages
@@ -25,7 +26,6 @@ class TritonServer(Server):
     Ports: 0 takes free ones, kept over restarts.
     """
 
-    name = "triton"
     ready_within_s = 120  # a model loads its weights and warms up first
 
     def __init__(
@@ -38,29 +38,27 @@ class TritonServer(Server):
         grpc_port: int = 0,
         http_port: int = 0,
         metrics_port: int = 0,
-        name: str = name,
+        name: str = "triton",
     ) -> None:
-        super().__init__(folder)
+        ports = {"grpc": grpc_port, "http": http_port, "metrics": metrics_port}
+        super().__init__(folder, name, ports)
         self.repository = repository
         self.models = models
         self.env = env or {}
-        self.grpc_port = grpc_port or free_port()
-        self.http_port = http_port or free_port()
-        self.metrics_port = metrics_port or free_port()
-        self.name = name
 
     @property
     def address(self) -> str:
         """Where gRPC clients find it."""
-        return f"{HOST}:{self.grpc_port}"
+        return f"{HOST}:{self.ports['grpc']}"
 
     @property
     def metrics_address(self) -> str:
         """Where Prometheus finds it."""
-        return f"{HOST}:{self.metrics_port}"
+        return f"{HOST}:{self.ports['metrics']}"
 
     def prepare(self) -> None:
-        """Remove what a killed server of this port left in shared memory."""
+        """Remove what a killed server of this folder left in shared memory."""
+        super().prepare()
         self.clean()
 
     def command(self) -> Sequence[str]:
@@ -73,9 +71,8 @@ class TritonServer(Server):
             f"--backend-config=python,shm-region-prefix-name={self._shared_memory}",
             "--model-control-mode=explicit",
             *(f"--load-model={model}" for model in self.models),
-            *(f"--grpc-address={HOST}", f"--grpc-port={self.grpc_port}"),
-            *(f"--http-address={HOST}", f"--http-port={self.http_port}"),
-            *(f"--metrics-address={HOST}", f"--metrics-port={self.metrics_port}"),
+            *(f"--{purpose}-address={HOST}" for purpose in self.ports),
+            *(f"--{purpose}-port={port}" for purpose, port in self.ports.items()),
             "--allow-gpu-metrics=false",
             "--exit-timeout-secs=10",
         ]
@@ -120,4 +117,5 @@ class TritonServer(Server):
 
     @property
     def _shared_memory(self) -> str:
-        return f"soundflow_triton_{self.grpc_port}_"
+        folder = hashlib.sha256(str(self.folder.resolve()).encode()).hexdigest()[:12]
+        return f"soundflow_triton_{folder}_"

@@ -126,6 +126,6 @@ def test_a_model_that_cannot_be_loaded_is_told_with_the_log(
 async def test_prometheus_scrapes_its_targets(tmp_path: Path) -> None:
     with PrometheusServer(tmp_path / "first", {}) as scraped:
         address = scraped.url.removeprefix("http://")
-        up = {"__name__": "up", "job": "watched", "instance": address}
+        up = {"__name__": "up", "job": "watched", "instance": address, "namespace": "soundflow"}
         with PrometheusServer(tmp_path / "second", {"watched": [address]}) as prometheus:
             await until(lambda: prometheus.query("up") == [(up, 1)])
