@@ -59,17 +59,25 @@ def _fields(kind: type[BaseSettings]) -> Iterator[tuple[str, Schema]]:
 def write(schema: Schema) -> None:
     """Put what the classes say in the place of what the schema says."""
     parts = schema["properties"]
-    parts["config"]["properties"] = {
-        section: {**_closed(properties(kind)), "required": list(properties(kind))}
-        for section, kind in SECTIONS.items()
-    }
+    parts["config"] = _closed(
+        {section: _closed(properties(kind)) for section, kind in SECTIONS.items()}
+    )
     parts["secrets"] = _closed(
-        {name: {"$ref": "#/$defs/secret"} for kind in SECTIONS.values() for name in secrets(kind)}
+        {
+            section: _closed({name: {"$ref": "#/$defs/secret"} for name in secrets(kind)})
+            for section, kind in SECTIONS.items()
+            if secrets(kind)
+        }
     )
 
 
 def _closed(names: Mapping[str, Schema]) -> Schema:
-    return {"type": "object", "additionalProperties": False, "properties": dict(names)}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(names),
+        "properties": dict(names),
+    }
 
 
 def main() -> None:

@@ -63,7 +63,7 @@ out: Helm knows only floats.
 {{- end }}
 {{- end -}}
 
-{{/* Settings that must not be read in a manifest, each out of a Secret that exists. */}}
+{{/* Settings that nobody should read in a manifest, each out of a Secret that exists. */}}
 {{- define "soundflow.secretEnv" -}}
 {{- range $key, $from := . }}
 {{- if $from.secret }}
@@ -71,7 +71,19 @@ out: Helm knows only floats.
   valueFrom:
     secretKeyRef:
       name: {{ $from.secret }}
-      key: {{ $from.key }}
+      key: {{ required (printf "the key of the Secret %s that holds %s" $from.secret $key) $from.key }}
 {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* (dict "root" $ "sections" (list "kafka")): sections of `config` and their secrets. */}}
+{{- define "soundflow.settings" -}}
+{{- $values := .root.Values -}}
+{{- range .sections }}
+{{- include "soundflow.env" (index $values.config .) }}
+{{- include "soundflow.secretEnv" (index $values.secrets .) }}
+{{- end }}
+{{- with $values.extraEnv }}
+{{ toYaml . }}
 {{- end }}
 {{- end -}}

@@ -21,14 +21,20 @@ delivery: {{ dig "ingestion" "deliveryPort" 50052 $config | int }}
 admin: {{ dig "runner" "adminPort" 9464 $config | int }}
 {{- end -}}
 
-{{/* The settings of a service: those that all share, then its own. */}}
-{{- define "soundflow.serviceEnv" -}}
-{{- $values := .root.Values -}}
-{{- range $section := list "kafka" "redis" "triton" "runner" .component }}
-{{- include "soundflow.env" (index $values.config $section) }}
-{{- end }}
-{{- include "soundflow.secretEnv" $values.secrets }}
-{{- with $values.extraEnv }}
-{{ toYaml . }}
-{{- end }}
+{{/* The sections of `config` that a service reads: those that all share, then its own. */}}
+{{- define "soundflow.serviceSettings" -}}
+{{- $sections := list "kafka" "redis" "triton" "runner" .component -}}
+{{- include "soundflow.settings" (dict "root" .root "sections" $sections) -}}
+{{- end -}}
+
+{{/* What the schema cannot say of values that depend on each other. */}}
+{{- define "soundflow.check" -}}
+{{- $kafka := .root.Values.config.kafka -}}
+{{- if not $kafka.kafkaBrokers -}}
+{{- fail "config.kafka.kafkaBrokers is empty: say where your Kafka is, as host:port" -}}
+{{- end -}}
+{{- $most := ternary .service.autoscaling.maxReplicas .service.replicas .service.autoscaling.enabled -}}
+{{- if and (ne .component "ingestion") (gt (int $most) (int $kafka.kafkaPartitions)) -}}
+{{- fail (printf "services.%s may have %d replicas, and %d partitions feed no more than as many" .component (int $most) (int $kafka.kafkaPartitions)) -}}
+{{- end -}}
 {{- end -}}

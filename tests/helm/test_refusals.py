@@ -1,0 +1,44 @@
+import pytest
+
+from helm.check import CheckFailed, render, variants
+
+DEFAULT = ("--values", str(next(path for path in variants() if path.name.startswith("default"))))
+
+pytestmark = pytest.mark.usefixtures("helm")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("replicaCount=3", "replicaCount"),
+        ("services.ingestion.replica=3", "replica"),
+        ("services.perception.autoscaling.maxReplicas=0", "minimum"),
+        ("services.transcription.replicas=1", "transcription"),
+        ("config.ingestion.httpPort=70000", "httpPort"),
+        ("config.ingestion.httpPort=http", "httpPort"),
+        ("config.ingestion.max_sessions=3", "max_sessions"),
+        ("config.kafka.kafkaCommitIntervalS=0", "kafkaCommitIntervalS"),
+        ("config.kafka.topicPrefix=null", "topicPrefix"),
+        ("config.inference.chatApiKey=secret", "chatApiKey"),
+        ("image.pullPolicy=Sometimes", "pullPolicy"),
+        ("image.digest=sha256:abc", "digest"),
+        ("ingress.enabled=true", "host"),
+        ("podSecurityContext.runAsNonRoot=false", "runAsNonRoot"),
+        ("triton.sharedMemory=plenty", "sharedMemory"),
+        ("triton.encoder.resources.limit.cpu=1", "limit"),
+        ("monitoring.rules.runbooks=README.md", "runbooks"),
+    ],
+)
+def test_wrong_values_are_refused_by_name(wrong: str, told: str) -> None:
+    with pytest.raises(CheckFailed, match=told):
+        render(*DEFAULT, "--set", wrong)
+
+
+def test_the_address_of_kafka_must_be_said() -> None:
+    with pytest.raises(CheckFailed, match=r"config\.kafka\.kafkaBrokers"):
+        render()
+
+
+def test_more_replicas_than_partitions_are_refused() -> None:
+    with pytest.raises(CheckFailed, match=r"decision may have 65 replicas, and 64 partitions"):
+        render(*DEFAULT, "--set", "services.decision.replicas=65")
