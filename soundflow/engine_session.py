@@ -34,10 +34,14 @@ class Mode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The answer to a chunk: the decision that covers it, and what was dropped before it."""
+    """The answer to a chunk: the decision that covers it, and what was dropped before it.
+
+    window_start: the oldest chunk that the session's state depends on now.
+    """
 
     decision: Decision
     dropped: Overrun | None = None
+    window_start: int = 0
 
 
 @dataclass(slots=True)

@@ -113,12 +113,43 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenTurn:
+    """A turn that is being said. chunk: the newest heard when it began."""
+
+    turn: int
+    kind: Kind
+    chunk: int
+
+
+@dataclass(frozen=True, slots=True)
 class PastTurn:
-    """A finished turn, kept as text: what a rebuilt or long session remembers of it."""
+    """A finished turn, kept as text: what a rebuilt or long session remembers of it.
+
+    chunk: the newest heard when it began.
+    """
 
     turn: int
     kind: Kind
     text: str
+    chunk: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What is known of a session whose model state may be lost.
+
+    turns: those finished, oldest first. open_turns: those not finished.
+    window_start: the oldest chunk that the lost state depended on; hearing begins again there.
+    decided: the newest chunk whose decision is known already; -1 where none is.
+    """
+
+    turns: tuple[PastTurn, ...] = ()
+    open_turns: tuple[OpenTurn, ...] = ()
+    window_start: int = 0
+    decided: int = -1
+
+
+NOTHING_PAST = Past()
 
 
 @dataclass(frozen=True, slots=True)

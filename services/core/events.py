@@ -33,6 +33,20 @@ class SessionOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionResumed:
+    """First event of a connection that goes on with a session; what the caller missed follows.
+
+    chunk: the first that was not accepted yet: audio goes on from `chunk * chunk_ms`.
+    """
+
+    type: ClassVar[str] = "session.resumed"
+    session_id: str
+    model: str
+    chunk: int
+    chunk_ms: int = CHUNK_MS
+
+
+@dataclass(frozen=True, slots=True)
 class DecisionMade:
     """A queue was drained: `chunk` is the newest chunk heard, `end_ms` its end in the session."""
 
@@ -116,6 +130,7 @@ class SessionClosed:
 
 Event = (
     SessionOpened
+    | SessionResumed
     | DecisionMade
     | ResponseStarted
     | ResponseText

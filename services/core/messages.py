@@ -34,6 +34,18 @@ class FeaturesMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class CarriedMessage:
+    """What a session carries in front of the encoder, from one perception replica to the next.
+
+    next_index: the chunk that it waits for.
+    """
+
+    session_id: str
+    next_index: int
+    state: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class DecisionMessage:
     """A decision, from decision to response.
 
@@ -76,9 +88,13 @@ class TurnCancelled:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The session ended; the reason is one of `services.core.events.CloseReason`."""
+    """The session ended; the reason is one of `services.core.events.CloseReason`.
+
+    caller_told: the caller knows it already.
+    """
 
     reason: str
+    caller_told: bool = False
 
 
 # What a service announces that cannot go on with a session.

@@ -16,6 +16,7 @@ from services.core.events import CallerEvent
 from services.core.generated.soundflow.v1 import stream_pb2 as pb
 from services.core.messages import (
     AudioMessage,
+    CarriedMessage,
     Closed,
     DecisionMessage,
     FeaturesMessage,
@@ -142,6 +143,19 @@ def features_from_proto(proto: pb.ChunkFeatures) -> FeaturesMessage:
     return FeaturesMessage(features, proto.captured_unix_us)
 
 
+def carried_to_proto(message: CarriedMessage) -> pb.CarriedState:
+    """Write what a session carries."""
+    return pb.CarriedState(
+        session_id=message.session_id, next_index=message.next_index, state=message.state
+    )
+
+
+def carried_from_proto(proto: pb.CarriedState) -> CarriedMessage:
+    """Read what a session carries. BadRequest."""
+    _check_index(proto.next_index)
+    return CarriedMessage(proto.session_id, proto.next_index, proto.state)
+
+
 def decision_to_proto(message: DecisionMessage) -> pb.Decision:
     """Write a decision."""
     decision, dropped = message.decision, message.dropped
@@ -192,8 +206,9 @@ def session_to_proto(message: SessionMessage) -> pb.SessionEvent:
             proto.instructed = text
         case TurnCancelled(turn):
             proto.cancelled_turn = turn
-        case Closed(reason):
+        case Closed(reason, caller_told):
             proto.closed = reason
+            proto.caller_told = caller_told
     return proto
 
 
@@ -211,7 +226,7 @@ def _change(proto: pb.SessionEvent) -> SessionChange:
         case "cancelled_turn":
             return TurnCancelled(proto.cancelled_turn)
         case "closed":
-            return Closed(proto.closed)
+            return Closed(proto.closed, proto.caller_told)
         case _:
             raise bad_message(f"nothing happened to session {proto.session_id!r}")
 
@@ -250,7 +265,11 @@ RESPONSES: TopicType[CallerEvent] = TopicType(
 SESSIONS: TopicType[SessionMessage] = TopicType(
     "sessions", pb.SessionEvent, session_to_proto, session_from_proto, retention=None
 )
-TOPICS: tuple[TopicType[Any], ...] = (AUDIO, FEATURES, DECISIONS, RESPONSES, SESSIONS)
+# The changelog of perception's table; nobody else reads it.
+CARRIED: TopicType[CarriedMessage] = TopicType(
+    "carried", pb.CarriedState, carried_to_proto, carried_from_proto, retention=None
+)
+TOPICS: tuple[TopicType[Any], ...] = (AUDIO, FEATURES, DECISIONS, RESPONSES, SESSIONS, CARRIED)
 
 # Bytes as they arrived; why and where from stands in their headers.
 DEAD_LETTERS = "dead-letters"

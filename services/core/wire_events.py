@@ -17,6 +17,7 @@ from services.core.events import (
     ResponseText,
     SessionClosed,
     SessionOpened,
+    SessionResumed,
 )
 from services.core.generated.soundflow.v1 import stream_pb2 as pb
 from services.core.wire_values import bad_message, enum_from_proto, enum_to_proto
@@ -27,14 +28,16 @@ def event_to_proto(told: CallerEvent) -> pb.ResponseEvent:
     """Write an event and whose it is."""
     # The names are the same on every protocol; protobuf's have no dots.
     field: dict[str, Any] = {told.event.type.replace(".", "_"): _to_proto(told.event)}
-    return pb.ResponseEvent(session_id=told.session_id, channel=told.channel, **field)
+    return pb.ResponseEvent(
+        session_id=told.session_id, channel=told.channel, id=told.id, **field
+    )
 
 
 def event_from_proto(proto: pb.ResponseEvent) -> CallerEvent:
     """Read an event. BadRequest when it holds none, or one that cannot be."""
     if not proto.session_id:
         raise bad_message("an event names its session; `session_id` is empty")
-    return CallerEvent(proto.session_id, _from_proto(proto), proto.channel)
+    return CallerEvent(proto.session_id, _from_proto(proto), proto.channel, proto.id)
 
 
 def _to_proto(event: Event) -> Message:
@@ -42,6 +45,10 @@ def _to_proto(event: Event) -> Message:
         case SessionOpened(session_id, model, resume_token, chunk_ms):
             return pb.SessionOpened(
                 session_id=session_id, model=model, chunk_ms=chunk_ms, resume_token=resume_token
+            )
+        case SessionResumed(session_id, model, chunk, chunk_ms):
+            return pb.SessionResumed(
+                session_id=session_id, model=model, chunk=chunk, chunk_ms=chunk_ms
             )
         case DecisionMade(chunk, end_ms, decision, latency_ms):
             action = enum_to_proto(decision, pb.Action, "ACTION")
@@ -79,6 +86,11 @@ def _from_proto(proto: pb.ResponseEvent) -> Event:
             opened = proto.session_opened
             return SessionOpened(
                 opened.session_id, opened.model, opened.resume_token, opened.chunk_ms
+            )
+        case "session_resumed":
+            resumed = proto.session_resumed
+            return SessionResumed(
+                resumed.session_id, resumed.model, resumed.chunk, resumed.chunk_ms
             )
         case "decision":
             made = proto.decision

@@ -1,10 +1,11 @@
 """The session store's port: what a session is, and all that is needed to rebuild it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from soundflow.interaction import PastTurn, SessionSpec
+from services.core.errors import SoundFlowError
+from soundflow.interaction import OpenTurn, PastTurn, SessionSpec
 
 KEPT_TURNS = 16  # what a rebuilt session remembers; older turns are in the responses topic
 
@@ -13,24 +14,56 @@ KEPT_TURNS = 16  # what a rebuilt session remembers; older turns are in the resp
 class SessionRecord:
     """One session.
 
+    owner, epoch: the ingestion replica that holds the caller, as the address of its delivery
+        service, and how often the session changed hands: a fencing token.
+    token_sha256: of the token by which the caller resumes.
+    decoder: the replica that holds the model's state; "" before the first chunk.
     last_index: the newest chunk that a decision covers; -1 before the first.
+    window_start, window_unix_us: the oldest chunk that the model's state depends on, and when its
+        last sample arrived: from there features are replayed into a rebuilt decoder.
+    open_turns: those that a decision has opened and that are not finished.
     turns: the last KEPT_TURNS finished turns, oldest first.
+    updated_unix_us: when the record was last written.
     closed: "" while open, then the reason.
     """
 
     session_id: str
     spec: SessionSpec
     opened_unix_us: int
+    owner: str = ""
+    epoch: int = 0
+    token_sha256: str = ""
+    decoder: str = ""
     last_index: int = -1
+    window_start: int = 0
+    window_unix_us: int = 0
+    open_turns: tuple[OpenTurn, ...] = ()
     turns: tuple[PastTurn, ...] = ()
+    updated_unix_us: int = 0
     closed: str = ""
 
 
+class Fenced(SoundFlowError):
+    """Another replica has taken the session over; who holds an older epoch must let go."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(
+            "session_moved", f"session {session_id!r} goes on elsewhere; resume it there"
+        )
+
+
 class SessionStore(Protocol):
-    """Session records by id. Never audio, features or model state."""
+    """Session records by id. Never audio, features or model state.
+
+    Every call raises Unavailable, soon, when the store cannot be reached.
+    """
 
     async def create(self, record: SessionRecord) -> None:
-        """Keep a new record; SessionExists when the id is taken."""
+        """Keep a new record, with a lease. SessionExists when the id is taken.
+
+        Overloaded when as many sessions are open on the whole platform as it has room for: exact,
+        whoever else creates at the same moment.
+        """
         ...
 
     async def get(self, session_id: str) -> SessionRecord:
@@ -38,11 +71,30 @@ class SessionStore(Protocol):
         ...
 
     async def update(
-        self, session_id: str, change: Callable[[SessionRecord], SessionRecord]
+        self,
+        session_id: str,
+        change: Callable[[SessionRecord], SessionRecord],
+        *,
+        epoch: int | None = None,
     ) -> SessionRecord:
         """Replace the record by `change(record)` and return it.
 
-        `change` may be called again when another writer came first. SessionUnknown when there is
-        no record.
+        `change` may be called again when another writer came first; what it raises is passed on,
+        and nothing is written. A record that becomes closed gives its place back.
+        epoch: Fenced when the record has another. SessionUnknown when there is no record.
+        """
+        ...
+
+    async def renew(self, epochs: Mapping[str, int]) -> frozenset[str]:
+        """Extend the leases of open sessions, by id and epoch.
+
+        Return those that are no longer the caller's: taken over, closed, or unknown.
+        """
+        ...
+
+    async def expired(self) -> frozenset[str]:
+        """Take open sessions whose lease ran out; each is given to one caller, who closes it.
+
+        One that its taker does not close is given out again after another lease.
         """
         ...

@@ -107,6 +107,16 @@ class ChunkFeatures(_message.Message):
     captured_unix_us: int
     def __init__(self, session_id: _Optional[str] = ..., index: _Optional[int] = ..., tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., last: _Optional[bool] = ..., captured_unix_us: _Optional[int] = ...) -> None: ...
 
+class CarriedState(_message.Message):
+    __slots__ = ("session_id", "next_index", "state")
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    NEXT_INDEX_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    next_index: int
+    state: bytes
+    def __init__(self, session_id: _Optional[str] = ..., next_index: _Optional[int] = ..., state: _Optional[bytes] = ...) -> None: ...
+
 class TurnStart(_message.Message):
     __slots__ = ("turn", "kind", "emotion")
     TURN_FIELD_NUMBER: _ClassVar[int]
