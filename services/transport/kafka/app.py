@@ -1,13 +1,15 @@
 """The Faust app inside a service process: its settings, and what Faust has no setting for."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import faust
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TopicT
 
 from services.core.wire import MAX_DEAD_LETTER_BYTES
 from services.transport.kafka.config import KafkaConfig
+from services.transport.kafka.gate import Gate
 
 _HEARTBEATS = 4  # to a session's timeout: three may be lost
 _REBALANCE_TIMEOUT_S = 10.0  # how long the group waits for a member that does not rejoin
@@ -23,12 +25,36 @@ class _Producer(driver.Producer):
         return {"acks": "all", "enable_idempotence": True}
 
 
+class _ConsumerThread(driver.AIOKafkaConsumerThread):
+    """Fetches at intervals while messages come, and at once after a quiet time."""
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        fetcher, gate = self._ensure_consumer()._fetcher, Gate(cast(App, self.app).pace_s)
+        fetch = fetcher._proc_fetch_request
+
+        async def fetch_in_turn(*request: Any) -> bool:
+            await gate.wait()
+            got: bool = await fetch(*request)
+            return got
+
+        fetcher._proc_fetch_request = fetch_in_turn
+
+
+class _Consumer(driver.Consumer):
+    def _new_consumer_thread(self) -> _ConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+
 class _Transport(driver.Transport):
+    Consumer = _Consumer
     Producer = _Producer
 
 
 class App(faust.App):
     """Faust inside another's event loop: no directory, no web server, no command line."""
+
+    pace_s: float
 
     def _new_transport(self) -> _Transport:
         return _Transport(self.conf.broker_consumer, self)
@@ -43,7 +69,7 @@ class App(faust.App):
 def new_app(config: KafkaConfig, group: str) -> App:
     """Return the app of one consumer group's member."""
     session_timeout_s = config.kafka_session_timeout_s
-    return App(
+    app = App(
         config.group(group),
         broker=[f"kafka://{address}" for address in config.brokers],
         store="memory://",
@@ -63,4 +89,13 @@ def new_app(config: KafkaConfig, group: str) -> App:
         producer_request_timeout=_REQUEST_TIMEOUT_S,
         producer_max_batch_size=_BATCH_BYTES,
         producer_max_request_size=MAX_DEAD_LETTER_BYTES,
+    )
+    app.pace_s = config.kafka_pace_s
+    return app
+
+
+def raw_topic(app: App, name: str) -> TopicT:
+    """Return a topic of Faust's whose keys and values are bytes."""
+    return app.topic(
+        name, key_type=bytes, key_serializer="raw", value_type=bytes, value_serializer="raw"
     )

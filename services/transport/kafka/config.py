@@ -3,6 +3,8 @@
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.core.wire import PARTITIONS
+
 
 class KafkaConfig(BaseSettings):
     """Where the brokers are, and how long each thing may take."""
@@ -12,6 +14,8 @@ class KafkaConfig(BaseSettings):
     # host:port, several with commas between them.
     kafka_brokers: str = "127.0.0.1:9092"
     topic_prefix: str = "soundflow"
+    # Of every topic, as they were created; the most replicas that one service can have.
+    kafka_partitions: int = Field(default=PARTITIONS, ge=1)
     # Longer than a broker takes to restart: until then a message waits for it.
     kafka_send_timeout_s: float = Field(default=60, gt=0)
     # A replica that is silent for so long loses its partitions to the others. Brokers refuse less
@@ -19,6 +23,8 @@ class KafkaConfig(BaseSettings):
     kafka_session_timeout_s: float = Field(default=2, gt=0)
     # What a killed replica had finished since its last commit is delivered again.
     kafka_commit_interval_s: float = Field(default=1, gt=0)
+    # A busy process sends and fetches once in so long, what there is by then; an idle one at once.
+    kafka_pace_s: float = Field(default=0.005, ge=0)
     # How many messages of one topic a process works on at once.
     kafka_in_flight: int = Field(default=4096, ge=1)
     # While messages wait and none arrives for so long, the consumer hangs and the process ends.

@@ -19,14 +19,16 @@ class _Send(Protocol):
 class DeadLetters:
     """Keeps what a consumer group gives up."""
 
-    def __init__(self, group: str, send: _Send) -> None:
+    def __init__(self, group: str, prefix: str, send: _Send) -> None:
         self._group = group
+        self._prefix = f"{prefix}."
         self._send = send
 
     async def bury(self, event: EventT[Any], error: Exception) -> None:
         """Count a message and keep it; it is kept once this returns."""
-        metrics.MESSAGES_REJECTED.labels(self._group).inc()
         message = event.message
+        metrics.MESSAGES_REJECTED.labels(self._group).inc()
+        metrics.DEAD_LETTERS.labels(self._bare(message.topic), type(error).__name__).inc()
         log.error(
             "%s gave up message %d of %s-%d: %s",
             self._group,
@@ -44,3 +46,6 @@ class DeadLetters:
         }
         headers = [(name, str(value).encode()) for name, value in where.items()]
         await self._send(DEAD_LETTERS, message.key or b"", message.value or b"", headers)
+
+    def _bare(self, topic: str) -> str:
+        return topic.removeprefix(self._prefix)

@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
 from faust.types import TP, ChannelT, EventT
 
+from services.core import metrics
 from services.core.errors import BadRequest
 from services.core.wire import Keyed, TopicType
-from services.transport.kafka.app import App
+from services.transport.kafka.app import App, raw_topic
 from services.transport.kafka.prefix import Prefix
 from services.transport.port import Received
 
@@ -17,32 +19,50 @@ M = TypeVar("M", bound=Keyed)
 
 Event = EventT[Any]
 Bury = Callable[[Event, Exception], asyncio.Task[None]]
+BeingWritten = Callable[[int], asyncio.Future[Any] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an inbox stands.
+
+    taken: the next offset of each partition that anything was taken of; floors: the first that is
+    not finished. queued: messages that were fetched and not taken. held_s: age of the oldest that
+    was taken and is not finished.
+    """
+
+    taken: dict[int, int]
+    floors: dict[int, int]
+    queued: int
+    held_s: float
 
 
 class Inbox(Generic[M]):
     """The messages of those partitions of a topic that are assigned to this process.
 
     in_flight: while so many messages are worked on, no more are taken.
+    being_written: what of a partition must be kept before a message of it is finished.
     """
 
     def __init__(
-        self, app: App, topic: TopicType[M], name: str, bury: Bury, *, in_flight: int
+        self,
+        app: App,
+        topic: TopicType[M],
+        name: str,
+        bury: Bury,
+        *,
+        in_flight: int,
+        being_written: BeingWritten,
     ) -> None:
+        self.name = name
+        self.topic = topic
+        self.assigned: frozenset[int] = frozenset()
         self._app = app
-        self._topic = topic
-        self._name = name
         self._bury = bury
+        self._being_written = being_written
         self._room = asyncio.Semaphore(in_flight)
         self._prefixes: dict[int, Prefix[Event]] = {}
-        self._channel: ChannelT[Any] = aiter(
-            app.topic(
-                name,
-                key_type=bytes,
-                key_serializer="raw",
-                value_type=bytes,
-                value_serializer="raw",
-            )
-        )
+        self._channel: ChannelT[Any] = aiter(raw_topic(app, name))
 
     async def messages(self) -> AsyncIterator[Received[M]]:
         """Yield what arrives; bytes that are no message are given up here."""
@@ -51,6 +71,7 @@ class Inbox(Generic[M]):
             event = await self._next()
             prefix = self._prefixes.setdefault(event.message.partition, Prefix())
             if prefix.receive(event.message.offset, event):
+                metrics.MESSAGES_RECEIVED.labels(self.topic.name).inc()
                 received = self._read(prefix, event)
                 if received is not None:
                     yield received
@@ -61,12 +82,22 @@ class Inbox(Generic[M]):
 
     def assign(self, assigned: set[TP]) -> None:
         """Take note of a rebalance: what is open in other partitions than these ends unheard."""
-        kept = {tp.partition for tp in assigned if tp.topic == self._name}
-        for partition in self._prefixes.keys() - kept:
+        self.assigned = frozenset(tp.partition for tp in assigned if tp.topic == self.name)
+        for partition in self._prefixes.keys() - self.assigned:
             gone = self._prefixes.pop(partition)
             gone.closed = True
             for _ in range(len(gone)):
                 self._room.release()
+
+    def standing(self) -> Standing:
+        """Return where it stands now."""
+        prefixes = self._prefixes
+        return Standing(
+            taken={partition: prefix.next_offset for partition, prefix in prefixes.items()},
+            floors={partition: prefix.floor for partition, prefix in prefixes.items()},
+            queued=self._channel.queue.qsize(),
+            held_s=max((prefix.held_s() for prefix in prefixes.values()), default=0.0),
+        )
 
     async def _next(self) -> Event:
         while True:
@@ -78,21 +109,32 @@ class Inbox(Generic[M]):
     def _read(self, prefix: Prefix[Event], event: Event) -> Received[M] | None:
         reject = partial(self._reject, prefix, event)
         try:
-            message = self._topic.load(event.message.value or b"")
+            message = self.topic.load(event.message.value or b"")
         except BadRequest as error:
             reject(error)
             return None
-        return Received(message, partial(self._done, prefix, event.message.offset), reject)
+        return Received(message, partial(self._done, prefix, event), reject)
 
-    def _done(self, prefix: Prefix[Event], offset: int) -> None:
+    def _done(self, prefix: Prefix[Event], event: Event) -> None:
+        written = self._being_written(event.message.partition)
+        if written is None:
+            self._finish(prefix, event.message.offset)
+        else:
+            self._finish_after(written, prefix, event)
+
+    def _finish_after(
+        self, first: asyncio.Future[Any], prefix: Prefix[Event], event: Event
+    ) -> None:
+        def finish(first: asyncio.Future[Any]) -> None:
+            if not first.cancelled() and first.exception() is None:
+                self._finish(prefix, event.message.offset)
+
+        first.add_done_callback(finish)
+
+    def _finish(self, prefix: Prefix[Event], offset: int) -> None:
         for event in prefix.finish(offset):
             event.ack()
             self._room.release()
 
     def _reject(self, prefix: Prefix[Event], event: Event, error: Exception) -> None:
-        burial = self._bury(event, error)
-        burial.add_done_callback(lambda task: self._buried(prefix, event.message.offset, task))
-
-    def _buried(self, prefix: Prefix[Event], offset: int, burial: asyncio.Task[None]) -> None:
-        if not burial.cancelled() and burial.exception() is None:
-            self._done(prefix, offset)
+        self._finish_after(self._bury(event, error), prefix, event)

@@ -4,11 +4,9 @@ from functools import lru_cache
 
 from aiokafka.partitioner import murmur2
 
-from services.core.wire import PARTITIONS
-
 
 @lru_cache(maxsize=65_536)  # hashing a key in Python costs more than the rest of a send
-def partition_of(key: bytes) -> int:
+def partition_of(key: bytes, partitions: int) -> int:
     """Return the partition that every Kafka client puts this key in."""
     hashed: int = murmur2(key)
-    return (hashed & 0x7FFFFFFF) % PARTITIONS
+    return (hashed & 0x7FFFFFFF) % partitions

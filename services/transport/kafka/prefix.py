@@ -64,6 +64,11 @@ class Prefix(Generic[E]):
             ready.append(front.event)
         return ready
 
+    @property
+    def floor(self) -> int:
+        """The first offset that is not finished: what Kafka is to keep."""
+        return self._line[0].offset if self._line else self.next_offset
+
     def held_s(self) -> float:
         """Return for how long the oldest unfinished message has held back those after it."""
         return monotonic() - self._line[0].received_s if self._line else 0.0

@@ -2,19 +2,27 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from services.core.wire import Keyed, TopicType
+from services.core import metrics
+from services.core.wire import CARRIED, Keyed, TopicType
+from services.state.carried import Carried
 from services.transport.kafka.app import App, new_app
+from services.transport.kafka.carried import CarriedTable
 from services.transport.kafka.config import KafkaConfig
 from services.transport.kafka.dead_letters import DeadLetters
 from services.transport.kafka.inbox import Event, Inbox
 from services.transport.kafka.outbox import Outbox
+from services.transport.kafka.preflight import check_topics
+from services.transport.kafka.reader import Reader
 from services.transport.kafka.topic import KafkaTopic
+from services.transport.kafka.watchdog import Watchdog
 
 M = TypeVar("M", bound=Keyed)
+
+_STOPS_WITHIN_S = 3.0  # without a broker, Faust would wait for one
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,46 +30,95 @@ class _Running:
     """What there is while the transport runs."""
 
     app: App
+    reader: Reader
     outbox: Outbox
     inboxes: dict[str, Inbox[Any]]
+    carried: CarriedTable | None
+
+    def assign(self, assigned: set[Any]) -> None:
+        """Take note of the partitions that are this process's from now on."""
+        metrics.REBALANCES.inc()
+        for inbox in self.inboxes.values():
+            inbox.assign(assigned)
+        if self.carried is not None:
+            self.carried.assign(assigned)
 
 
 class KafkaTransport:
     """The topics of one member of one consumer group.
 
     follows: the topics that this process consumes; none for one that only produces.
+    carries: it has a share of the table of carried states. Only with topics that it follows.
     """
 
     def __init__(
-        self, config: KafkaConfig, group: str, follows: Sequence[TopicType[Any]] = ()
+        self,
+        config: KafkaConfig,
+        group: str,
+        follows: Sequence[TopicType[Any]] = (),
+        *,
+        carries: bool = False,
     ) -> None:
-        self._config = config
+        self.config = config
         self._group = group
         self._follows = tuple(follows)
+        self._carries = carries
         self._running: _Running | None = None
 
     def topic(self, topic: TopicType[M]) -> KafkaTopic[M]:
         """Return one of the platform's topics; before `running` it can do nothing yet."""
         return KafkaTopic(self, topic)
 
+    def carried_states(self) -> "KafkaCarriedStates":
+        """Return the sessions' carried states; before `running` they can do nothing yet."""
+        return KafkaCarriedStates(self)
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Produce and consume. What ends the consumer for good ends the body, with an error."""
+        """Produce and consume. What ends the consumer for good ends the body, with an error.
+
+        Waits for a broker that is away; Unavailable where there is none, or its topics are wrong.
+        """
+        names = [self.config.topic(topic.name) for topic in self._follows]
+        if self._carries:
+            names.append(self.config.topic(CARRIED.name))
+        await check_topics(self.config, names)
         async with asyncio.TaskGroup() as tasks:
-            running = self._running = self._wire(tasks)
-            await running.app.start()
-            watch = tasks.create_task(_raise_when_crashed(running.app))
+            running = self._wire(tasks)
+            watch: list[asyncio.Task[None]] = []
             try:
+                await running.app.start()
+                self._running = running
+                watchdog = Watchdog(self.config, list(running.inboxes.values()), running.reader)
+                watch.append(tasks.create_task(_raise_when_crashed(running.app)))
+                watch.append(tasks.create_task(watchdog.run()))
                 yield
             finally:
-                watch.cancel()
-                await running.app.stop()
                 self._running = None
+                for task in watch:
+                    task.cancel()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_STOPS_WITHIN_S):
+                        await running.app.stop()
+                        await running.reader.stop()
 
     @property
     def outbox(self) -> Outbox:
         """What this process sends."""
         return self._while_running().outbox
+
+    @property
+    def reader(self) -> Reader:
+        """What reads the past."""
+        return self._while_running().reader
+
+    @property
+    def carried(self) -> CarriedTable:
+        """This process's share of the carried states."""
+        carried = self._while_running().carried
+        if carried is None:
+            raise ValueError("this process carries no states")
+        return carried
 
     def inbox(self, topic: TopicType[M], group: str) -> Inbox[M]:
         """Return what this process receives of a topic."""
@@ -75,31 +132,36 @@ class KafkaTransport:
         return inbox
 
     def _wire(self, tasks: asyncio.TaskGroup) -> _Running:
-        app = new_app(self._config, self._group)
+        app = new_app(self.config, self._group)
         app.producer_only = not self._follows
-        outbox = Outbox(self._config, app)
-        letters = DeadLetters(self._group, outbox.send)
+        outbox = Outbox(self.config, app)
+        letters = DeadLetters(self._group, self.config.topic_prefix, outbox.send)
 
         def bury(event: Event, error: Exception) -> asyncio.Task[None]:
             return tasks.create_task(letters.bury(event, error))
 
+        def fail(error: BaseException) -> None:
+            tasks.create_task(_raise(error))  # noqa: RUF006 - the group keeps it
+
+        carried = CarriedTable(app, self.config, fail) if self._carries else None
         inboxes: dict[str, Inbox[Any]] = {
             topic.name: Inbox(
                 app,
                 topic,
-                self._config.topic(topic.name),
+                self.config.topic(topic.name),
                 bury,
-                in_flight=self._config.kafka_in_flight,
+                in_flight=self.config.kafka_in_flight,
+                being_written=carried.being_written if carried else lambda _partition: None,
             )
             for topic in self._follows
         }
+        running = _Running(app, Reader(self.config), outbox, inboxes, carried)
 
         async def assign(_app: Any, assigned: Any, **_rest: Any) -> None:
-            for inbox in inboxes.values():
-                inbox.assign(assigned)
+            running.assign(assigned)
 
         app.on_partitions_assigned.connect(assign)  # type: ignore[arg-type]
-        return _Running(app, outbox, inboxes)
+        return running
 
     def _while_running(self) -> _Running:
         if self._running is None:
@@ -107,6 +169,29 @@ class KafkaTransport:
         return self._running
 
 
+@dataclass(frozen=True, slots=True)
+class KafkaCarriedStates:
+    """The CarriedStates port over a transport's table."""
+
+    transport: KafkaTransport
+
+    def get(self, session_id: str) -> Carried | None:
+        """Return what the session carries."""
+        return self.transport.carried.get(session_id)
+
+    def put(self, session_id: str, carried: Carried) -> None:
+        """Keep what the session carries."""
+        self.transport.carried.put(session_id, carried)
+
+    def drop(self, session_id: str) -> None:
+        """Forget a session."""
+        self.transport.carried.drop(session_id)
+
+
 async def _raise_when_crashed(app: App) -> None:
     await app._crashed.wait()
     raise RuntimeError("the Kafka consumer broke") from app.crash_reason
+
+
+async def _raise(error: BaseException) -> None:
+    raise error

@@ -26,6 +26,7 @@ from services.core.events import (
 from services.core.generated.soundflow.v1 import stream_pb2 as pb
 from services.core.messages import (
     AudioMessage,
+    CarriedMessage,
     Closed,
     DecisionMessage,
     FeaturesMessage,
@@ -107,6 +108,11 @@ def test_what_happens_to_a_session_comes_back_as_it_went(change: SessionChange) 
     assert wire.SESSIONS.load(wire.SESSIONS.dump(message)) == message
 
 
+def test_what_a_session_carries_comes_back_as_it_went() -> None:
+    message = CarriedMessage(SESSION, 7, bytes(range(256)))
+    assert wire.CARRIED.load(wire.CARRIED.dump(message)) == message
+
+
 def test_a_chunk_of_16_bit_samples_comes_back_exactly() -> None:
     every_value = np.arange(-32768, 32768, dtype=np.float32)
     for start in range(0, len(every_value) - CHUNK_SAMPLES, CHUNK_SAMPLES):
@@ -175,6 +181,11 @@ WRONG: dict[str, tuple[wire.TopicType[Any], Message, str]] = {
         "twice",
     ),
     "negative index": (wire.FEATURES, pb.ChunkFeatures(session_id=SESSION, index=-1), "index=-1"),
+    "a state before the first chunk": (
+        wire.CARRIED,
+        pb.CarriedState(session_id=SESSION, next_index=-1),
+        "index=-1",
+    ),
     "half a chunk": (wire.AUDIO, a_chunk(pcm_s16le=bytes(6400)), "got 6400"),
     "too many samples": (wire.AUDIO, a_chunk(samples=CHUNK_SAMPLES + 1), "6401"),
     "a chunk of nobody": (wire.AUDIO, a_chunk(session_id=""), "names no session"),
@@ -252,6 +263,7 @@ def samples_of(topic: wire.TopicType[Any]) -> list[bytes]:
         wire.DECISIONS.name: DECISIONS,
         wire.RESPONSES.name: [CallerEvent(SESSION, event) for event in EVENTS],
         wire.SESSIONS.name: [SessionMessage(SESSION, 5, change) for change in CHANGES],
+        wire.CARRIED.name: [CarriedMessage(SESSION, 7, b"state")],
     }
     return [topic.dump(message) for message in messages[topic.name]]
 
@@ -259,14 +271,16 @@ def samples_of(topic: wire.TopicType[Any]) -> list[bytes]:
 def test_the_table_names_every_topic_once_and_keys_by_session() -> None:
     names = [topic.name for topic in wire.TOPICS] + [wire.DEAD_LETTERS]
     assert sorted(names) == [
-        "soundflow.audio",
-        "soundflow.dead-letters",
-        "soundflow.decisions",
-        "soundflow.features",
-        "soundflow.responses",
-        "soundflow.sessions",
+        "audio",
+        "carried",
+        "dead-letters",
+        "decisions",
+        "features",
+        "responses",
+        "sessions",
     ]
     assert wire.DECISIONS.key(DECISIONS[0]) == b"s-1"
     assert [topic.name for topic in wire.TOPICS if topic.retention is None] == [
-        "soundflow.sessions"
+        "sessions",
+        "carried",
     ]

@@ -1,0 +1,52 @@
+"""Before anything runs: wait for a broker, and see that the topics are there."""
+
+from collections.abc import Collection
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_random_exponential,
+)
+
+from services.core.errors import Unavailable
+from services.transport.kafka.config import KafkaConfig
+
+
+def patiently(config: KafkaConfig) -> AsyncRetrying:
+    """Try to connect until a restarting broker must be back."""
+    return AsyncRetrying(
+        retry=retry_if_exception_type((KafkaError, OSError)),
+        wait=wait_random_exponential(multiplier=0.1, max=2),
+        stop=stop_after_delay(config.kafka_send_timeout_s),
+        reraise=True,
+    )
+
+
+async def check_topics(config: KafkaConfig, topics: Collection[str]) -> None:
+    """Unavailable when a topic has other partitions than all have, or is not there."""
+    try:
+        found = await _partitions(config, topics)
+    except (KafkaError, OSError) as error:
+        raise Unavailable("transport_unavailable", f"no Kafka broker answers: {error}") from error
+    for topic in topics:
+        if found[topic] != config.kafka_partitions:
+            raise Unavailable(
+                "transport_unavailable",
+                f"{topic} has {found[topic]} partitions and not {config.kafka_partitions}; "
+                "see: soundflow topics check",
+            )
+
+
+async def _partitions(config: KafkaConfig, topics: Collection[str]) -> dict[str, int]:
+    async for attempt in patiently(config):
+        with attempt:
+            admin = AIOKafkaAdminClient(bootstrap_servers=config.brokers)
+            try:
+                await admin.start()
+                described = await admin.describe_topics(list(topics))
+            finally:
+                await admin.close()
+    return {topic["topic"]: len(topic["partitions"]) for topic in described}
