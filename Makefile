@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+REPLICAS ?= 1
+MODEL    ?= cascade
 PROTOS := $(wildcard protos/soundflow/v1/*.proto)
 STUBS  := services/core/generated
 
@@ -32,6 +34,15 @@ demo: models ## play a real call through the running services at real speed
 
 stack-fetch: install ## fetch Kafka, Triton and what else `make up` starts, once, into the user's cache
 	@$(BIN)/python -m stack fetch
+
+up: models stack-fetch ## start the whole platform as production has it; REPLICAS=2 MODEL=null
+	@$(BIN)/python -m stack up --replicas $(REPLICAS) --model $(MODEL)
+
+ps: ## show every part of it: state, health, ports
+	@$(BIN)/python -m stack ps
+
+down: ## end all of it
+	@$(BIN)/python -m stack down
 
 test: models ## run every test that this machine can run
 	@$(BIN)/python -m stack fetch --where-possible

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -89,9 +89,13 @@ class Server(ABC):
 
     def ready(self) -> None:
         """Wait until it is healthy. Where it ends, or never is: NotReady, with its log's end."""
+        self.wait_healthy(lambda: self._process is not None and self._process.poll() is None)
+
+    def wait_healthy(self, alive: Callable[[], bool]) -> None:
+        """Do the same for a process that another one keeps."""
         deadline = time.monotonic() + self.ready_within_s
         while True:
-            if self._process is None or self._process.poll() is not None:
+            if not alive():
                 raise NotReady(f"{self.name} has ended; {self.log_end()}")
             try:
                 return self.check()
