@@ -79,8 +79,10 @@ class SessionStore(Protocol):
     ) -> SessionRecord:
         """Replace the record by `change(record)` and return it.
 
-        `change` may be called again when another writer came first; what it raises is passed on,
-        and nothing is written. A record that becomes closed gives its place back.
+        `change` may be called again when another writer came first, or on what it returned when
+        the answer to an earlier call was lost: twice must be as once. What it raises is passed on,
+        and nothing is written. A record that becomes closed gives its place back; one that changes
+        hands has a new lease.
         epoch: Fenced when the record has another. SessionUnknown when there is no record.
         """
         ...
@@ -92,9 +94,10 @@ class SessionStore(Protocol):
         """
         ...
 
-    async def expired(self) -> frozenset[str]:
-        """Take open sessions whose lease ran out; each is given to one caller, who closes it.
+    async def expired(self) -> Mapping[str, int]:
+        """Take open sessions whose lease ran out, and their epochs; each is given to one caller.
 
-        One that its taker does not close is given out again after another lease.
+        It closes them by an update with that epoch: Fenced where somebody has just resumed. One
+        that its taker does not close is given out again after another lease.
         """
         ...

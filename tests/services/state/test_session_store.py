@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from services.core.clock import unix_us
 from services.core.errors import SessionExists, SessionUnknown
 from services.state.memory import MemorySessionStore
 from services.state.port import SessionRecord, SessionStore
@@ -22,16 +23,24 @@ def store(request: pytest.FixtureRequest) -> SessionStore:
     return {"memory": MemorySessionStore}[request.param]()
 
 
+def unwritten(record: SessionRecord) -> SessionRecord:
+    """Return it without the time of its last write, which is the store's own."""
+    return dataclasses.replace(record, updated_unix_us=0)
+
+
 async def test_a_record_is_found_as_it_was_kept(store: SessionStore) -> None:
+    before = unix_us()
     await store.create(RECORD)
-    assert await store.get("s-1") == RECORD
+    kept = await store.get("s-1")
+    assert unwritten(kept) == RECORD
+    assert before <= kept.updated_unix_us <= unix_us()
 
 
 async def test_an_id_can_be_taken_once(store: SessionStore) -> None:
     await store.create(RECORD)
     with pytest.raises(SessionExists, match="s-1"):
         await store.create(dataclasses.replace(RECORD, spec=SessionSpec()))
-    assert await store.get("s-1") == RECORD
+    assert unwritten(await store.get("s-1")) == RECORD
 
 
 async def test_what_was_never_kept_is_unknown(store: SessionStore) -> None:
@@ -44,7 +53,7 @@ async def test_what_was_never_kept_is_unknown(store: SessionStore) -> None:
 async def test_an_update_replaces_the_record_and_returns_it(store: SessionStore) -> None:
     await store.create(RECORD)
     changed = await store.update("s-1", lambda old: dataclasses.replace(old, last_index=7))
-    assert changed == dataclasses.replace(RECORD, last_index=7)
+    assert unwritten(changed) == dataclasses.replace(RECORD, last_index=7)
     assert await store.get("s-1") == changed
 
 
@@ -55,7 +64,7 @@ async def test_an_update_that_fails_changes_nothing(store: SessionStore) -> None
     await store.create(RECORD)
     with pytest.raises(ValueError, match="no"):
         await store.update("s-1", fail)
-    assert await store.get("s-1") == RECORD
+    assert unwritten(await store.get("s-1")) == RECORD
 
 
 async def test_a_closed_record_can_still_be_read(store: SessionStore) -> None:
