@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from stack.errors import NotReady
-from stack.ports import free_port
+from stack.ports import free_ports
 
 POLL_S = 0.05
 LOG_TAIL_CHARS = 2000
@@ -31,7 +31,8 @@ class Server(ABC):
     def __init__(self, folder: Path, name: str, ports: Mapping[str, int]) -> None:
         self.folder = folder
         self.name = name
-        self.ports = {purpose: port or free_port() for purpose, port in ports.items()}
+        free = free_ports(len(ports))
+        self.ports = {name: port or free.pop() for name, port in ports.items()}
         self.log = folder / f"{name}.log"  # what it said, in all its starts
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from stack.ports import free_port
+from stack.ports import free_ports
 
 ROOT = Path(__file__).parents[1]
 SERVICES = ("ingestion", "perception", "decision", "response")
@@ -79,10 +79,11 @@ class StackSettings:
 
     def on_free_ports(self) -> "StackSettings":
         """Return the same on ports that nobody listens on now."""
-        free = {
-            name: {purpose: free_port() for purpose in ports} for name, ports in self.ports.items()
+        free = free_ports(sum(len(ports) for ports in self.ports.values()))
+        chosen = {
+            name: {purpose: free.pop() for purpose in ports} for name, ports in self.ports.items()
         }
-        return replace(self, chosen_ports=free)
+        return replace(self, chosen_ports=chosen)
 
     @property
     def logs(self) -> Path:

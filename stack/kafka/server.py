@@ -8,7 +8,7 @@ from pathlib import Path
 from kafka.admin import KafkaAdminClient
 
 from stack.errors import NotReady
-from stack.kafka.fetch import locate
+from stack.kafka.jars import locate
 from stack.kafka.settings import BROKER, ONE_NODE
 from stack.ports import HOST
 from stack.programs import program

@@ -12,7 +12,7 @@ from stack.errors import NotReady
 from stack.ports import HOST
 from stack.server import Server
 from stack.triton import libpython
-from stack.triton.fetch import locate, server_files, site_packages
+from stack.triton.wheel import locate, server_files, site_packages
 
 ROOT = Path(__file__).parents[2]
 SHARED_MEMORY = Path("/dev/shm")
