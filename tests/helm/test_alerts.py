@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from helm.check import CHART
-from tests.helm.test_watching import alerts
+from tests.helm.watched import alerts
 
 FIGURES = Path(__file__).parent / "alerts_test.yaml"
 

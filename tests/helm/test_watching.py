@@ -2,20 +2,17 @@
 
 import json
 import re
-from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
 import pytest
-import yaml
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
 from helm.check import CHART
 from services.core import metrics
+from tests.helm.watched import DASHBOARDS, NAME, alerts, expressions, panels, rules
 
-DASHBOARDS = sorted((CHART / "dashboards").glob("*.json"))
-RULES = sorted((CHART / "alerts").glob("*.yaml"))
 README = (CHART / "README.md").read_text()
 
 # Of the client library in each process, and of Triton.
@@ -29,8 +26,6 @@ FOREIGN = {
     "nv_inference_request_failure",
     "nv_inference_request_success",
 }
-# A name that is followed by a selector, a range or the end of an argument.
-NAME = re.compile(r"\b(?:soundflow|nv|process|namespace:soundflow)_[a-z0-9_:]+\b")
 BY = re.compile(r"(?:by|on) \(([^)]*)\)")
 # What Prometheus adds to each series, and what a histogram has.
 ADDED_LABELS = {"namespace", "job", "instance", "le"}
@@ -57,35 +52,6 @@ def _series_of(metric: MetricWrapperBase) -> list[str]:
             return [metric._name]
         case _:
             raise AssertionError(f"{metric} is of a kind that nobody taught this test")
-
-
-def panels(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for panel in dashboard["panels"]:
-        yield panel
-        yield from panel.get("panels", ())
-
-
-def rules() -> list[dict[str, Any]]:
-    return [
-        rule
-        for path in RULES
-        for group in yaml.safe_load(path.read_text())["groups"]
-        for rule in group["rules"]
-    ]
-
-
-def expressions() -> list[str]:
-    of_dashboards = [
-        target["expr"]
-        for path in DASHBOARDS
-        for panel in panels(json.loads(path.read_text()))
-        for target in panel.get("targets", ())
-    ]
-    return of_dashboards + [rule["expr"] for rule in rules()]
-
-
-def alerts() -> list[dict[str, Any]]:
-    return [rule for rule in rules() if "alert" in rule]
 
 
 def test_every_name_is_one_that_is_exported() -> None:
