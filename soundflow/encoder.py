@@ -1,12 +1,17 @@
-"""The encoder's interface: one chunk and a small carried state in, named tensors out."""
+"""The encoder's interface: one chunk and a small carried state in, named tensors out.
+
+Where states travel, they do so as bytes; those of a session that has heard nothing are empty.
+"""
 
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from soundflow.audio import Chunk
 from soundflow.features import Features
 
 StateT = TypeVar("StateT")
+
+HEARD_NOTHING = b""
 
 
 class Encoder(Protocol[StateT]):
@@ -33,3 +38,33 @@ class Encoder(Protocol[StateT]):
     def load(self, data: bytes) -> StateT:
         """Restore what `dump` wrote; ValueError when it was not written by this encoder."""
         ...
+
+
+def encode_carried(
+    encoder: Encoder[Any], batch: Sequence[tuple[Chunk, bytes]]
+) -> list[tuple[Features, bytes] | Exception]:
+    """Encode chunks whose states travel as bytes; a state that is none is refused in its place."""
+    states = [_loaded(encoder, state) for _, state in batch]
+    good = [
+        (chunk, state)
+        for (chunk, _), state in zip(batch, states, strict=True)
+        if not isinstance(state, ValueError)
+    ]
+    encoded = iter(encoder.encode(good) if good else ())
+    return [
+        state if isinstance(state, ValueError) else _dumped(encoder, *next(encoded))
+        for state in states
+    ]
+
+
+def _loaded(encoder: Encoder[Any], state: bytes) -> Any:  # whatever the encoder carries
+    if state == HEARD_NOTHING:
+        return encoder.initial()
+    try:
+        return encoder.load(state)
+    except ValueError as error:
+        return error
+
+
+def _dumped(encoder: Encoder[StateT], features: Features, state: StateT) -> tuple[Features, bytes]:
+    return features, encoder.dump(state)

@@ -22,7 +22,7 @@ class EncoderClient(Protocol):
     """Encodes one chunk after the other, of many sessions at once."""
 
     def initial(self) -> bytes:
-        """Return the state of a session that has heard nothing, as the encoder writes it."""
+        """Return the state of a session that has heard nothing."""
         ...
 
     def encode(self, chunk: Chunk, state: bytes) -> Awaitable[tuple[Features, bytes]]:

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
-from services.inference.local import LocalEncoder
+from services.inference.local import LocalDecoderPool, LocalEncoder
 from soundflow.audio import CHUNK_SAMPLES, Chunk
+from soundflow.engine import Engine
 from soundflow.features import Features
+from soundflow.null import NullDecoder
 from tests.waiting import DEADLINE_S, until
 
 
@@ -36,10 +38,10 @@ class CountingEncoder:
         ]
 
     def dump(self, state: int) -> bytes:
-        return b""
+        return str(state).encode()
 
     def load(self, data: bytes) -> int:
-        return 0
+        return int(data)
 
 
 @pytest.fixture
@@ -61,18 +63,39 @@ def chunk(session_id: str, index: int = 0) -> Chunk:
 
 
 async def test_a_chunk_is_encoded_with_its_own_state(local: LocalEncoder) -> None:
-    features, state = await local.encode(chunk("a", 3), 5)
-    assert (features.session_id, features.index, state) == ("a", 3, 6)
+    features, state = await local.encode(chunk("a", 3), b"5")
+    assert (features.session_id, features.index, state) == ("a", 3, b"6")
     assert features.tensors["heard"].tolist() == [5]
+
+
+async def test_a_session_begins_having_heard_nothing(local: LocalEncoder) -> None:
+    _, state = await local.encode(chunk("a"), local.initial())
+    assert state == b"1"
+
+
+async def test_a_state_that_is_none_costs_nobody_else_anything(
+    local: LocalEncoder, encoder: CountingEncoder
+) -> None:
+    encoder.free.clear()
+    first = asyncio.ensure_future(local.encode(chunk("a"), b"0"))
+    await until(lambda: bool(encoder.batches))
+    bad = asyncio.ensure_future(local.encode(chunk("b"), b"not a number"))
+    good = asyncio.ensure_future(local.encode(chunk("c"), b"3"))
+    encoder.free.set()
+    with pytest.raises(ValueError, match="not a number"):
+        await asyncio.wait_for(bad, DEADLINE_S)
+    features, state = await asyncio.wait_for(good, DEADLINE_S)
+    assert (features.session_id, state) == ("c", b"4")
+    await first
 
 
 async def test_what_waits_meanwhile_shares_the_next_batch(
     local: LocalEncoder, encoder: CountingEncoder
 ) -> None:
     encoder.free.clear()
-    results = [asyncio.ensure_future(local.encode(chunk("a"), 0))]
+    results = [asyncio.ensure_future(local.encode(chunk("a"), b"0"))]
     await until(lambda: encoder.batches == [["a"]])
-    results += [asyncio.ensure_future(local.encode(chunk(name), 0)) for name in "bcd"]
+    results += [asyncio.ensure_future(local.encode(chunk(name), b"0")) for name in "bcd"]
     encoder.free.set()
     encoded = await asyncio.wait_for(asyncio.gather(*results), DEADLINE_S)
     assert encoder.batches == [["a"], ["b", "c", "d"]]
@@ -84,13 +107,13 @@ async def test_a_batch_that_fails_tells_all_of_it_and_the_next_one_works(
 ) -> None:
     encoder.free.clear()
     encoder.fails = True
-    results = [asyncio.ensure_future(local.encode(chunk(name), 0)) for name in "ab"]
+    results = [asyncio.ensure_future(local.encode(chunk(name), b"0")) for name in "ab"]
     encoder.free.set()
     for result in results:
         with pytest.raises(ValueError, match="no"):
             await asyncio.wait_for(result, DEADLINE_S)
     encoder.fails = False
-    features, _ = await local.encode(chunk("a"), 0)
+    features, _ = await local.encode(chunk("a"), b"0")
     assert features.session_id == "a"
 
 
@@ -98,10 +121,18 @@ async def test_who_stops_waiting_does_not_disturb_the_others(
     local: LocalEncoder, encoder: CountingEncoder
 ) -> None:
     encoder.free.clear()
-    first = asyncio.ensure_future(local.encode(chunk("a"), 0))
+    first = asyncio.ensure_future(local.encode(chunk("a"), b"0"))
     await until(lambda: bool(encoder.batches))
-    gone, stays = (asyncio.ensure_future(local.encode(chunk(name), 0)) for name in "bc")
+    gone, stays = (asyncio.ensure_future(local.encode(chunk(name), b"0")) for name in "bc")
     gone.cancel()
     encoder.free.set()
     await asyncio.wait_for(asyncio.gather(first, stays), DEADLINE_S)
     assert stays.result()[0].session_id == "c"
+
+
+async def test_the_only_replica_is_the_engine() -> None:
+    engine = Engine(NullDecoder())
+    pool = LocalDecoderPool(engine)
+    assert await pool.choose("a") == await pool.choose("b") == "local"
+    assert pool.at("local") is engine
+    assert pool.info.name == "null"
