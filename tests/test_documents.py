@@ -5,7 +5,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # Not what was fetched or installed below the root.
-OURS = ("bench", "demo", "docs", "protos", "services", "soundflow", "stack", "tests")
+OURS = ("bench", "demo", "docs", "helm", "protos", "services", "soundflow", "stack", "tests")
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *(path for part in OURS for path in (ROOT / part).rglob("*.md"))]
 )
