@@ -61,7 +61,8 @@ def _install(report: Report, folder: Path) -> None:
         *("--disable-pip-version-check", "--no-cache-dir", "--only-binary=:all:"),
         *("--require-hashes", "--requirement", str(LOCK)),
     ]
-    command.run("triton", pip, into=folder, report=report)
+    # Downloads pass through this folder, so that one sees them come.
+    command.run("triton", pip, into=folder, report=report, environment={"TMPDIR": str(folder)})
     (site_packages(folder) / "pythonpath.pth").write_text(f"{PYTHONPATH}\n")
     _join_backend(folder)
 

@@ -3,6 +3,7 @@
 import re
 import sys
 import sysconfig
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,14 @@ def test_redis_comes_from_its_wheel_where_the_system_has_none(tmp_path: Path) ->
 
 def test_no_lock_names_a_registry() -> None:
     assert "://" not in (ROOT / "stack" / "triton" / "requirements.lock").read_text()
+
+
+def test_the_servers_lock_has_all_that_the_project_needs() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = {re.split(r"[\[<>=]", line)[0] for line in project["dependencies"]}
+    lock = (ROOT / "stack" / "triton" / "requirements.lock").read_text()
+    assert needed <= set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE))
+    assert re.search(r"^numpy==1\.", lock, re.MULTILINE)
 
 
 def test_every_need_is_a_mark_of_tests() -> None:
