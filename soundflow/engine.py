@@ -25,12 +25,13 @@ from soundflow.engine_session import (
 )
 from soundflow.features import Features
 from soundflow.interaction import (
+    NOTHING_PAST,
     Action,
     Decision,
     EndReason,
     ModelInfo,
     Overrun,
-    PastTurn,
+    Past,
     Piece,
     SessionSpec,
 )
@@ -85,19 +86,21 @@ class Engine(Generic[StateT]):
             await self._on_thread(self._decoder.stop)
             self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def open(
-        self, session_id: str, spec: SessionSpec, history: Sequence[PastTurn] = ()
-    ) -> None:
-        """Make a session that has heard nothing; one that is open already stays as it is."""
-        if session_id in self._sessions:
-            return
-        state = await self._on_thread(self._decoder.open, spec, history)
-        if session_id in self._sessions:  # opened meanwhile
+    async def open(self, session_id: str, spec: SessionSpec, past: Past = NOTHING_PAST) -> int:
+        """Make a session, and return the chunk that it expects next.
+
+        One that is open already stays as it is; a new one begins at `past.window_start`.
+        """
+        if session := self._sessions.get(session_id):
+            return session.next_index
+        state = await self._on_thread(self._decoder.open, spec, past.turns)
+        if session := self._sessions.get(session_id):  # opened meanwhile
             await self._on_thread(self._decoder.close, state)
-            return
-        session = Session(session_id, state)
+            return session.next_index
+        session = Session(session_id, state, next_index=past.window_start)
         self._sessions[session_id] = session
         self._by_state[id(state)] = session
+        return session.next_index
 
     def hear(self, features: Features) -> asyncio.Future[Heard]:
         """Queue a chunk's features; the future is done once they were drained.

@@ -19,6 +19,7 @@ from soundflow.interaction import (
     Kind,
     ModelInfo,
     Overrun,
+    Past,
     PastTurn,
     Piece,
     SessionSpec,
@@ -367,7 +368,7 @@ async def test_a_turn_goes_on_when_a_later_decision_names_it_again(bench: Bench)
 
 
 async def test_history_and_instructions_reach_the_decoder(bench: Bench) -> None:
-    past = [PastTurn(1, Kind.ANSWER, "the hour is late")]
+    past = Past((PastTurn(1, Kind.ANSWER, "the hour is late"),))
     await bench.engine.open("a", SessionSpec(instruction="a"), past)
     await bench.engine.instruct("a", "count the bells")
     assert bench.decoder.scripts["a"].asked == ["the hour is late", "count the bells"]
