@@ -1,17 +1,21 @@
 """What must hold of the chart's manifests however it is installed."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from helm.check import Manifest, render, variants
+from helm.check import CHART, Manifest, render, variants
 
 pytestmark = pytest.mark.usefixtures("helm")
 
 SERVICES = {"ingestion", "perception", "decision", "response"}
 FULL = next(path for path in variants() if path.name.startswith("full"))
+
+RUNBOOKS = yaml.safe_load((CHART / "values.yaml").read_text())["monitoring"]["rules"]["runbooks"]
 
 COMPONENT = "app.kubernetes.io/component"
 
@@ -140,3 +144,24 @@ def test_network_policies_let_in_who_must_come_in() -> None:
     assert open_ports["ingestion"] == {"http", "grpc", "delivery", "admin"}
     assert open_ports["decoder"] == {"grpc", "metrics"}
     assert open_ports["decision"] == {"admin"}
+
+
+def test_no_variable_is_set_twice(manifests: list[Manifest]) -> None:
+    for _, pod in pods(manifests):
+        names = [entry["name"] for container in pod["containers"] for entry in container["env"]]
+        assert len(names) == len(set(names))
+
+
+def test_rules_and_dashboards_arrive_as_they_are_in_their_files() -> None:
+    manifests = render("--values", str(FULL))
+    [rules] = [m["spec"] for m in manifests if m["kind"] == "PrometheusRule"]
+    written = yaml.safe_load((CHART / "alerts" / "soundflow.yaml").read_text())
+    for group in written["groups"]:
+        for rule in group["rules"]:
+            if "alert" in rule:
+                place = rule["annotations"]["runbook_url"].removeprefix("README.md")
+                rule["annotations"]["runbook_url"] = RUNBOOKS + place
+    assert rules == written
+    [dashboards] = [m["data"] for m in manifests if m["kind"] == "ConfigMap"]
+    overview = json.loads(dashboards["soundflow-overview.json"])
+    assert overview == json.loads((CHART / "dashboards" / "overview.json").read_text())

@@ -1,0 +1,67 @@
+"""The images are made of what the project is tested with."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from helm.check import DOCKERFILES, ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+TESTED = {
+    "build.lock": ROOT / "requirements.lock",
+    "services.lock": ROOT / "requirements.lock",
+    "triton.lock": ROOT / "stack" / "triton" / "requirements.lock",
+}
+
+each_lock = pytest.mark.parametrize("name", TESTED)
+
+
+def pins(lock: Path) -> set[tuple[str, str]]:
+    return set(re.findall(r"^([a-z0-9-]+)==([^ ]+)", lock.read_text(), re.MULTILINE))
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {re.split(r"[\[<>=]", requirement)[0] for requirement in requirements}
+
+
+@each_lock
+def test_an_image_has_the_versions_that_were_tested(name: str) -> None:
+    assert pins(DOCKERFILES / name) <= pins(TESTED[name])
+
+
+@each_lock
+def test_a_lock_has_sums_and_names_no_registry(name: str) -> None:
+    text = (DOCKERFILES / name).read_text()
+    assert text.count(" \\\n    --hash=sha256:") >= len(pins(DOCKERFILES / name)) > 0
+    assert "://" not in text
+
+
+def test_the_services_have_all_that_they_import() -> None:
+    needed = names(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["cluster"])
+    locked = {name for name, _ in pins(DOCKERFILES / "services.lock")}
+    assert needed <= locked
+    assert not names(PROJECT["optional-dependencies"]["dev"]) & (locked - needed) - {"pyyaml"}
+
+
+def test_the_models_have_all_that_they_import() -> None:
+    locked = dict(pins(DOCKERFILES / "triton.lock"))
+    assert names(PROJECT["dependencies"]) <= set(locked)
+    assert locked["numpy"].startswith("1.")
+
+
+@pytest.mark.parametrize(
+    "path", sorted(DOCKERFILES.glob("*.Dockerfile")), ids=lambda path: str(path.stem)
+)
+def test_an_image_runs_as_nobody_in_particular(path: Path) -> None:
+    final = path.read_text().split("\nFROM ")[-1]
+    assert re.findall(r"^USER (.*)$", final, re.MULTILINE) == ["1000:1000"]
+    copied = {
+        source
+        for line in re.findall(r"^COPY (?!--from)(.*)$", path.read_text(), re.MULTILINE)
+        for source in line.split()[:-1]
+    }
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    kept = {line.removeprefix("!") for line in ignored if line.startswith("!")}
+    assert {source for source in copied if not source.startswith("docker/")} <= kept
