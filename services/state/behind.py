@@ -153,8 +153,8 @@ class WriteBehind:
         except Exception as error:  # as where the record cannot be read
             for one in merged:
                 one.error = error
-        for error in {one.error for one in merged if one.error}:
-            log.error("session %s: a change is dropped", session_id, exc_info=error)
+        for dropped in {one.error for one in merged if one.error}:
+            log.error("session %s: a change is dropped", session_id, exc_info=dropped)
         self._settle(queue, merged)
 
     def _settle(self, queue: _Queue, settled: Sequence[_Waiting]) -> None:
