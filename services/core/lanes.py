@@ -3,22 +3,42 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
+
+from tenacity import (
+    AsyncRetrying,
+    before_sleep_log,
+    retry_if_exception_type,
+    wait_exponential_jitter,
+)
 
 from services.core import metrics
-
-JobT = TypeVar("JobT")
+from services.core.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
 WAITING_JOBS = 4096  # of all sessions; a service that is so far behind takes nothing more
 
 
+class Job(Protocol):
+    """Work that can be given up."""
+
+    @property
+    def reject(self) -> Callable[[Exception], None]:
+        """Give it up, for this reason."""
+        ...
+
+
+JobT = TypeVar("JobT", bound=Job)
+Work = Callable[[], Coroutine[None, None, None]]
+
+
 class Lanes(Generic[JobT]):
     """Runs `handle(job)` for each job of a session in turn; sessions do not wait for each other.
 
-    What fails costs its own session alone: it is counted, and `give_up(session_id)` ends that
-    session, which could not go on after a message that was lost.
+    What needs a part that is away is tried again until that part is back: so jobs must bear being
+    done twice. What fails otherwise costs its own session alone: the job is rejected, and
+    `give_up(session_id)` ends that session, which could not go on after a message that was lost.
     """
 
     def __init__(
@@ -45,22 +65,40 @@ class Lanes(Generic[JobT]):
             self._group.create_task(self._drain(session_id), name=f"{self._service} {session_id}")
         self._queues[session_id].put_nowait(job)
 
-    def beside(self, session_id: str, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        """Do work of a session that its next jobs need not wait for."""
-        return self._group.create_task(self._guard(session_id, work))
+    def beside(self, session_id: str, job: JobT, work: Work) -> asyncio.Task[None]:
+        """Do work for a job that the session's next jobs need not wait for."""
+        return self._group.create_task(self._guard(session_id, job, work))
 
     async def _drain(self, session_id: str) -> None:
         """Work until the lane is empty, then take it down: an idle session holds no task."""
         queue = self._queues[session_id]
         while not queue.empty():
-            await self._guard(session_id, self._handle(queue.get_nowait()))
+            job = queue.get_nowait()
+            await self._guard(session_id, job, lambda job=job: self._handle(job))  # type: ignore[misc]
             self._room.release()
         del self._queues[session_id]
 
-    async def _guard(self, session_id: str, work: Coroutine[None, None, None]) -> None:
+    async def _guard(self, session_id: str, job: JobT, work: Work) -> None:
         try:
-            await work
-        except Exception:  # a bad message never ends the service
+            await riding_out(work)
+        except Exception as error:  # a bad message never ends the service
             metrics.MESSAGES_REJECTED.labels(self._service).inc()
             log.exception("%s gave up session %s", self._service, session_id)
-            await self._give_up(session_id)
+            job.reject(error)
+            await riding_out(lambda: self._give_up(session_id))
+
+
+async def riding_out(work: Callable[[], Awaitable[None]]) -> None:
+    """Do what needs a part that may be away, again and again until it is back."""
+    try:
+        await work()
+        return
+    except Unavailable as away:
+        metrics.RETRIES.labels(away.code).inc()
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception_type(Unavailable),
+        wait=wait_exponential_jitter(multiplier=0.05, max=1, jitter=0.05),
+        before_sleep=before_sleep_log(log, logging.WARNING),
+    ):
+        with attempt:
+            await work()

@@ -51,6 +51,11 @@ MESSAGES_REJECTED = Counter(
     "Messages that a service could not handle and skipped.",
     ["service"],
 )
+RETRIES = Counter(
+    "soundflow_retries_total",
+    "Pieces of work that wait for a part of the platform to come back, by what was missing.",
+    ["missing"],
+)
 
 # Topics. The label `topic` is the name in wire.py, without a deployment's prefix.
 MESSAGES_SENT = Counter(

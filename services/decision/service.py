@@ -1,9 +1,10 @@
 """Decision: hear everything that is queued, then say once whether to speak."""
 
 import asyncio
+import contextlib
 import dataclasses
-from collections.abc import Awaitable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from services.core import metrics
 from services.core.clock import seconds_since, unix_us
@@ -18,10 +19,13 @@ from services.core.messages import (
     SessionMessage,
     TurnCancelled,
 )
-from services.inference.port import DecoderClient
-from services.state.port import SessionStore
+from services.decision.placement import Answer, Placed, Placement, SessionOver
+from services.inference.port import ReplicaLost
+from services.state.behind import WriteBehind
+from services.state.port import SessionRecord
 from services.transport.port import Received, Topic
 from soundflow.engine_session import Heard, NotOpen
+from soundflow.interaction import OpenTurn
 
 GROUP = "decision"
 
@@ -35,9 +39,8 @@ class DecisionService:
     features: Topic[FeaturesMessage]
     sessions: Topic[SessionMessage]
     decisions: Topic[DecisionMessage]
-    store: SessionStore
-    decoder: DecoderClient
-    _open: set[str] = field(default_factory=set)
+    records: WriteBehind
+    placement: Placement
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -58,62 +61,91 @@ class DecisionService:
         try:
             if isinstance(message, SessionMessage):
                 await self._change(message)
-            elif await self._is_open(message.session_id):
-                heard = self.decoder.hear(message.features)
-                lanes.beside(message.session_id, self._publish(message, heard, received))
+            else:
+                session = await self.placement.find(message.session_id)
+                answer = await self.placement.give(session, message)
+                lanes.beside(message.session_id, received, lambda: self._publish(answer, received))
                 return  # acknowledged once it is decided on
-        except NotOpen:  # the session is over, and this came too late
+        except SessionOver:  # this came too late
             pass
         received.done()
 
     async def _change(self, message: SessionMessage) -> None:
-        session_id = message.session_id
-        match message.change:
-            case Opened():
-                await self._is_open(session_id)
-            case Instructed(text):
-                if await self._is_open(session_id):
-                    await self.decoder.instruct(session_id, text)
-            case TurnCancelled(turn):
-                await self.decoder.cancel(session_id, turn)
-            case Closed():
-                self._open.discard(session_id)
-                await self.decoder.close(session_id)
-
-    async def _is_open(self, session_id: str) -> bool:
-        """Open from the record, once: a chunk may overtake the message that opens its session.
-
-        False when the session is over.
-        """
-        if session_id in self._open:
-            return True
-        record = await self.store.get(session_id)
-        if record.closed:
-            return False
-        await self.decoder.open(session_id, record.spec, record.turns)
-        self._open.add(session_id)
-        return True
-
-    async def _publish(
-        self, message: FeaturesMessage, answer: Awaitable[Heard], received: Inbound
-    ) -> None:
-        """Wait for the drain; the newest chunk of the drained queue speaks for all."""
-        try:
-            heard = await answer
-        except NotOpen:  # the session was closed while the chunk waited
-            received.done()
+        if isinstance(message.change, Closed):
+            await self._close(message.session_id)
             return
-        metrics.CHUNKS_HEARD.inc()
-        index = message.features.index
-        if heard.decision.index == index:
-            await self.decisions.send(_decision_message(message, heard))
-            await self.store.update(
-                message.session_id, lambda record: dataclasses.replace(record, last_index=index)
-            )
+        session = await self.placement.find(message.session_id)
+        placement = session.placement
+        try:
+            decoder = await self.placement.decoder(session)
+            placement = session.placement
+            match message.change:
+                case Opened():
+                    pass  # it is placed now
+                case Instructed(text):
+                    await decoder.instruct(message.session_id, text)
+                case TurnCancelled(turn):
+                    await decoder.cancel(message.session_id, turn)
+        except (ReplicaLost, NotOpen) as lost:
+            await self.placement.lost(session, placement, lost)
+            await self._change(message)
+
+    async def _close(self, session_id: str) -> None:
+        session = self.placement.forget(session_id)
+        if session is None or not session.replica:
+            return
+        with contextlib.suppress(ReplicaLost):  # and the session's state with it
+            await self.placement.decoders.at(session.replica).close(session_id)
+
+    async def _publish(self, answer: Answer, received: Inbound) -> None:
+        """Wait for the drain; the newest chunk of the drained queue speaks for all."""
+        async with answer.session.publishing:  # in the order in which chunks were given
+            try:
+                heard = await answer.heard()
+            except SessionOver:  # closed while the chunk waited
+                received.done()
+                return
+            metrics.CHUNKS_HEARD.inc()
+            if heard.decision.index == answer.message.features.index:
+                await self.decisions.send(_decision_message(answer.message, heard))
+                await self._keep(answer.session, heard)
         received.done()
+
+    async def _keep(self, session: Placed, heard: Heard) -> None:
+        """Write down how far the session is: at once where a turn was opened."""
+        session.decided = max(session.decided, heard.decision.index)
+        session.keep_from(heard.window_start)
+        newest_turn = max((start.turn for start in heard.decision.turns), default=0)
+        opens_turn = newest_turn > session.turn
+        written = self.records.change(session.session_id, _progress(session, heard), now=opens_turn)
+        if opens_turn:
+            await written
+            session.turn = newest_turn
 
     async def _give_up(self, session_id: str) -> None:
         await self.sessions.send(SessionMessage(session_id, unix_us(), GIVEN_UP))
+
+
+def _progress(session: Placed, heard: Heard) -> Callable[[SessionRecord], SessionRecord]:
+    decided, window_start = session.decided, session.window_start
+    window_unix_us = session.window_unix_us
+
+    def change(record: SessionRecord) -> SessionRecord:
+        known = {past.turn for past in (*record.turns, *record.open_turns)}
+        opened = tuple(
+            OpenTurn(start.turn, start.kind, heard.decision.index)
+            for start in heard.decision.turns
+            if start.turn not in known
+        )
+        return dataclasses.replace(
+            record,
+            last_index=max(record.last_index, decided),
+            window_start=window_start,
+            window_unix_us=window_unix_us,
+            open_turns=record.open_turns + opened,
+        )
+
+    return change
 
 
 def _decision_message(message: FeaturesMessage, heard: Heard) -> DecisionMessage:

@@ -1,25 +1,26 @@
 """Perception: turn each chunk into features, carrying each session's small front-end state."""
 
 import asyncio
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from services.core import metrics
 from services.core.clock import unix_us
 from services.core.lanes import Lanes
 from services.core.messages import GIVEN_UP, AudioMessage, Closed, FeaturesMessage, SessionMessage
-from services.inference.port import CarriedState, EncoderClient
+from services.inference.port import EncoderClient
+from services.state.carried import Carried, CarriedStates
 from services.transport.port import Received, Topic
 from soundflow.audio import Chunk
 
 GROUP = "perception"
+CLOSED_KEPT = 10_000  # sessions whose last chunks may still be on their way
+
+Inbound = Received[AudioMessage] | Received[SessionMessage]
 
 
-@dataclass(slots=True)
-class _Carried:
-    """What a session carries: the encoder's state, and the chunk that it expects next."""
-
-    state: CarriedState
-    next_index: int = 0
+class Gapped(ValueError):
+    """A chunk came whose predecessor never did: the session's features would not be its audio's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,41 +31,61 @@ class PerceptionService:
     sessions: Topic[SessionMessage]
     features: Topic[FeaturesMessage]
     encoder: EncoderClient
-    _carried: dict[str, _Carried] = field(default_factory=dict)
+    carried: CarriedStates
+    _closed: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._follow_sessions())
-            lanes = Lanes("perception", group, self._perceive, self._give_up)
+            lanes = Lanes[Inbound](GROUP, group, self._handle, self._give_up)
+            group.create_task(self._follow_sessions(lanes))
             async for received in self.audio.subscribe(GROUP):
                 await lanes.put(received.message.session_id, received)
 
-    async def _perceive(self, received: Received[AudioMessage]) -> None:
-        chunk = received.message.chunk
-        carried = self._carry(chunk)
-        # One that does not follow is repeated, and its features were sent; or its session is over.
-        if carried is None or chunk.index != carried.next_index:
-            received.done()
-            return
-        with metrics.ENCODE_SECONDS.time():
-            features, carried.state = await self.encoder.encode(chunk, carried.state)
-        carried.next_index = chunk.index + 1
-        await self.features.send(FeaturesMessage(features, received.message.captured_unix_us))
-        metrics.CHUNKS_ENCODED.inc()
-        received.done()
-
-    def _carry(self, chunk: Chunk) -> _Carried | None:
-        """Return what the chunk's session carries; a session begins with its first chunk."""
-        if chunk.index == 0 and chunk.session_id not in self._carried:
-            self._carried[chunk.session_id] = _Carried(self.encoder.initial())
-        return self._carried.get(chunk.session_id)
-
-    async def _follow_sessions(self) -> None:
+    async def _follow_sessions(self, lanes: Lanes[Inbound]) -> None:
         async for received in self.sessions.subscribe(GROUP):
             if isinstance(received.message.change, Closed):
-                self._carried.pop(received.message.session_id, None)
-            received.done()
+                await lanes.put(received.message.session_id, received)
+            else:
+                received.done()
+
+    async def _handle(self, received: Inbound) -> None:
+        message = received.message
+        if isinstance(message, SessionMessage):
+            self._forget(message.session_id)
+        else:
+            await self._perceive(message)
+        received.done()
+
+    async def _perceive(self, message: AudioMessage) -> None:
+        """Encode a chunk, unless it is repeated, and its features were sent, or comes too late."""
+        chunk = message.chunk
+        carried = self._carry(chunk)
+        if carried is None or chunk.index < carried.next_index:
+            return
+        if chunk.index > carried.next_index:
+            raise Gapped(f"{chunk.session_id!r} waits for {carried.next_index}, got {chunk.index=}")
+        with metrics.ENCODE_SECONDS.time():
+            features, state = await self.encoder.encode(chunk, carried.state)
+        # In this order: a chunk whose state is carried on will not be encoded again.
+        await self.features.send(FeaturesMessage(features, message.captured_unix_us))
+        self.carried.put(chunk.session_id, Carried(state, chunk.index + 1))
+        metrics.CHUNKS_ENCODED.inc()
+
+    def _carry(self, chunk: Chunk) -> Carried | None:
+        """Return what the chunk's session carries; a session begins with its first chunk."""
+        if chunk.session_id in self._closed:
+            return None
+        carried = self.carried.get(chunk.session_id)
+        if carried is None and chunk.index == 0:
+            return Carried(self.encoder.initial(), 0)
+        return carried
+
+    def _forget(self, session_id: str) -> None:
+        self.carried.drop(session_id)
+        self._closed[session_id] = None
+        if len(self._closed) > CLOSED_KEPT:
+            self._closed.popitem(last=False)
 
     async def _give_up(self, session_id: str) -> None:
         await self.sessions.send(SessionMessage(session_id, unix_us(), GIVEN_UP))

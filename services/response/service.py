@@ -1,11 +1,9 @@
 """Response: tell the caller of each decision, and speak the turns that it opens."""
 
 import asyncio
-import dataclasses
 from dataclasses import dataclass, field
 
-from services.core import metrics
-from services.core.clock import seconds_since, unix_us
+from services.core.clock import unix_us
 from services.core.errors import Failed
 from services.core.events import (
     CallerEvent,
@@ -14,19 +12,18 @@ from services.core.events import (
     ErrorEvent,
     Event,
     Overran,
-    ResponseEnded,
-    ResponseStarted,
-    ResponseText,
     SessionClosed,
 )
-from services.core.lanes import Lanes
+from services.core.lanes import Lanes, riding_out
 from services.core.messages import GIVEN_UP, Closed, DecisionMessage, SessionMessage
-from services.inference.port import DecoderClient
-from services.state.port import KEPT_TURNS, SessionRecord, SessionStore
+from services.inference.port import DecoderPool
+from services.response.speech import Speech, speak
+from services.response.telling import Telling
+from services.state.behind import WriteBehind
+from services.state.port import SessionRecord, SessionStore
 from services.transport.port import Delivery, Received, Topic
 from soundflow.audio import CHUNK_MS
-from soundflow.engine_session import EngineError
-from soundflow.interaction import Overrun, PastTurn, Piece, TurnStart
+from soundflow.interaction import Overrun
 
 GROUP = "response"
 
@@ -34,27 +31,38 @@ Inbound = Received[DecisionMessage] | Received[SessionMessage]
 
 
 @dataclass(slots=True)
-class _Speech:
-    """What is being said to one session. Turns are numbered upwards, so the newest tells them all.
+class _Session:
+    """One session: what its caller was told, and what is being said to it.
 
-    A decision may name a turn again that has ended by the time the decision is read.
+    Turns are numbered upwards, so the newest tells which were begun here; `finished` are those
+    that another replica had finished before. A decision may name a turn again.
     """
 
-    newest_turn: int = 0
+    telling: Telling
+    finished: frozenset[int]
+    newest_turn: int
     speaking: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def begin(self, turn: int) -> bool:
+        """Note that a turn was named; False when it was begun or finished before."""
+        if turn <= self.newest_turn or turn in self.finished:
+            return False
+        self.newest_turn = turn
+        return True
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseService:
-    """Follow every turn to its end; hand each event to the caller at once, and to the record."""
+    """Follow every turn to its end; hand each event to the record, and to the caller at once."""
 
     decisions: Topic[DecisionMessage]
     sessions: Topic[SessionMessage]
     responses: Topic[CallerEvent]
     store: SessionStore
-    decoder: DecoderClient
+    records: WriteBehind
+    decoders: DecoderPool
     delivery: Delivery
-    _speech: dict[str, _Speech] = field(default_factory=dict)
+    _sessions: dict[str, _Session] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -76,108 +84,102 @@ class ResponseService:
     async def _handle(self, received: Inbound, lanes: Lanes[Inbound]) -> None:
         message = received.message
         if isinstance(message, SessionMessage):
-            await self._close(message)
-        elif speech := await self._speech_of(message.session_id):
-            await self._respond(message, speech, lanes)
+            await self._close(message.session_id, message.change)
+        elif session := await self._session(message.session_id):
+            await self._respond(session, message)
+            self._speak(session, message, received, lanes)
+            return  # acknowledged once all is said
         received.done()
 
-    async def _speech_of(self, session_id: str) -> _Speech | None:
-        """Return what is being said; None when the session is over, and its decision too late."""
-        if session_id not in self._speech:
-            if (await self.store.get(session_id)).closed:
+    async def _session(self, session_id: str) -> _Session | None:
+        """Return what is known of a session; None when it is over, and its decision too late."""
+        if session_id not in self._sessions:
+            record = await self.store.get(session_id)
+            if record.closed:
                 return None
-            self._speech[session_id] = _Speech()
-        return self._speech[session_id]
+            self._sessions[session_id] = self._known(record)
+        return self._sessions[session_id]
 
-    async def _respond(
-        self, message: DecisionMessage, speech: _Speech, lanes: Lanes[Inbound]
-    ) -> None:
-        session_id = message.session_id
+    def _known(self, record: SessionRecord) -> _Session:
+        finished = frozenset(past.turn for past in record.turns)
+        begun = [past.turn for past in record.open_turns]
+        # What was finished before the oldest turn that is still open is not said again.
+        newest_turn = min(begun, default=max(finished, default=0) + 1) - 1
+        telling = Telling(record.session_id, self.responses, self.delivery)
+        return _Session(telling, finished, newest_turn)
+
+    async def _respond(self, session: _Session, message: DecisionMessage) -> None:
         if message.dropped:
-            await self._tell(session_id, _overran(message.dropped))
-        await self._tell(session_id, _decision_made(message))
-        for start in message.decision.turns:
-            if start.turn > speech.newest_turn:
-                speech.newest_turn = start.turn
-                task = lanes.beside(session_id, self._speak(message, start))
-                speech.speaking.add(task)
-                task.add_done_callback(speech.speaking.discard)
-        if message.last:
-            lanes.beside(session_id, self._finish(message, speech))
+            await session.telling.tell(_overran(message.dropped))
+        await session.telling.tell(_decision_made(message))
 
-    async def _speak(self, message: DecisionMessage, start: TurnStart) -> None:
-        """Deliver one turn from its start to its end, then keep it in the session's record."""
+    def _speak(
+        self,
+        session: _Session,
+        message: DecisionMessage,
+        received: Inbound,
+        lanes: Lanes[Inbound],
+    ) -> None:
+        """Say what the decision opens, side by side with what is being said already."""
+        turns = [start for start in message.decision.turns if session.begin(start.turn)]
+        if not turns and not message.last:
+            received.done()
+            return
         session_id = message.session_id
-        metrics.TURNS_STARTED.labels(start.kind.value).inc()
-        await self._tell(
-            session_id,
-            ResponseStarted(start.turn, message.decision.index, start.kind, start.emotion),
-        )
-        said: dict[int, str] = {}
-        try:
-            async for piece in self.decoder.speak(session_id, start.turn):
-                if piece.ended:
-                    metrics.TURNS_ENDED.labels(piece.ended.value).inc()
-                    await self._tell(session_id, ResponseEnded(piece.turn, piece.ended))
-                    continue
-                if not said:
-                    metrics.FIRST_TEXT_SECONDS.labels(start.kind.value).observe(
-                        seconds_since(message.captured_unix_us)
-                    )
-                said[piece.sequence] = piece.text
-                await self._tell(session_id, _text(piece))
-        except EngineError:  # the session was closed between the decision and its speech
-            return
-        await self._keep(session_id, start, "".join(said[i] for i in sorted(said)).strip())
+        speeches = [Speech(session_id, start, message, session.telling) for start in turns]
 
-    async def _keep(self, session_id: str, start: TurnStart, text: str) -> None:
-        past = PastTurn(start.turn, start.kind, text)
+        async def say(speech: Speech) -> None:
+            await riding_out(lambda: speak(speech, self.decoders, self.store, self.records))
 
-        def add(record: SessionRecord) -> SessionRecord:
-            return dataclasses.replace(record, turns=(*record.turns, past)[-KEPT_TURNS:])
+        async def say_and_acknowledge() -> None:
+            await asyncio.gather(*map(say, speeches))
+            if message.last:
+                await self._finish(session, message, earlier)
+            received.done()
 
-        await self.store.update(session_id, add)
+        earlier = set(session.speaking)
+        task = lanes.beside(session_id, received, say_and_acknowledge)
+        session.speaking.add(task)
+        task.add_done_callback(session.speaking.discard)
 
-    async def _finish(self, message: DecisionMessage, speech: _Speech) -> None:
+    async def _finish(
+        self, session: _Session, message: DecisionMessage, earlier: set[asyncio.Task[None]]
+    ) -> None:
         """Close the session once all that its last chunk led to is said."""
-        if speech.speaking:
-            await asyncio.wait(speech.speaking)
+        if earlier:
+            await asyncio.wait(earlier)
         chunks = message.decision.index + 1
-        closed = SessionClosed(CloseReason.COMPLETE, chunks, speech.newest_turn)
-        await self._tell(message.session_id, closed)
+        closed = SessionClosed(CloseReason.COMPLETE, chunks, session.newest_turn)
+        await session.telling.tell(closed)
 
-    async def _tell(self, session_id: str, event: Event) -> None:
-        told = CallerEvent(session_id, event)
-        await self.delivery.deliver([told])
-        await self.responses.send(told)
-
-    async def _close(self, message: SessionMessage) -> None:
-        """Forget the session; its caller does not know yet where a service gave it up."""
-        speech = self._speech.pop(message.session_id, _Speech())
-        if message.change != GIVEN_UP:
+    async def _close(self, session_id: str, change: object) -> None:
+        """Forget the session; tell its caller, where that is held by another replica."""
+        session = self._sessions.pop(session_id, None)
+        if not isinstance(change, Closed) or change.caller_told:
             return
-        record = await self.store.get(message.session_id)
-        closed = SessionClosed(CloseReason.ERROR, record.last_index + 1, speech.newest_turn)
-        failed = Failed()
-        events = (ErrorEvent(failed.code, failed.message), closed)
-        told = [CallerEvent(message.session_id, event) for event in events]
-        await self.delivery.deliver(told)
+        record = await self.store.get(session_id)
+        telling = session.telling if session else Telling(session_id, self.responses, self.delivery)
+        if change == GIVEN_UP:
+            failed = Failed()
+            await telling.tell(ErrorEvent(failed.code, failed.message))
+        turns = max((past.turn for past in (*record.turns, *record.open_turns)), default=0)
+        await telling.tell(SessionClosed(_reason(change.reason), record.last_index + 1, turns))
 
     async def _give_up(self, session_id: str) -> None:
         await self.sessions.send(SessionMessage(session_id, unix_us(), GIVEN_UP))
 
 
-def _decision_made(message: DecisionMessage) -> DecisionMade:
+def _reason(reason: str) -> CloseReason:
+    return CloseReason(reason) if reason in set(CloseReason) else CloseReason.ERROR
+
+
+def _decision_made(message: DecisionMessage) -> Event:
     decision = message.decision
     latency_ms = max(0, message.decided_unix_us - message.captured_unix_us) / 1000
     end_ms = (decision.index + 1) * CHUNK_MS
     return DecisionMade(decision.index, end_ms, decision.action, latency_ms)
 
 
-def _overran(dropped: Overrun) -> Overran:
+def _overran(dropped: Overrun) -> Event:
     chunks = dropped.last - dropped.first + 1
     return Overran(dropped.first * CHUNK_MS, (dropped.last + 1) * CHUNK_MS, chunks)
-
-
-def _text(piece: Piece) -> ResponseText:
-    return ResponseText(piece.turn, piece.sequence, piece.text, piece.final, piece.words)

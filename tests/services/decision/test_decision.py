@@ -20,7 +20,10 @@ from services.core.messages import (
     SessionMessage,
     TurnCancelled,
 )
+from services.decision.placement import Placement
 from services.decision.service import DecisionService
+from services.inference.local import LocalDecoderPool
+from services.state.behind import WriteBehind
 from services.state.memory import MemorySessionStore
 from services.state.port import SessionRecord
 from services.transport.memory import MemoryTopic
@@ -74,7 +77,8 @@ async def running() -> AsyncIterator[Rig]:
     sessions = MemoryTopic[SessionMessage](groups=["decision", "test"])
     decisions = MemoryTopic[DecisionMessage](groups=["test"])
     store, engine = MemorySessionStore(), Engine(NullDecoder())
-    service = DecisionService(features, sessions, decisions, store, engine)
+    placement = Placement(store, LocalDecoderPool(engine), features)
+    service = DecisionService(features, sessions, decisions, WriteBehind(store), placement)
     tasks = [asyncio.create_task(part.run()) for part in (engine, service)]
     try:
         yield Rig(service, engine, store, features, sessions, decisions)
@@ -129,7 +133,7 @@ async def test_closing_forgets_the_session_and_what_comes_late_is_dropped(rig: R
     await rig.decided_up_to("a", 0)
     await rig.store.update("a", lambda old: dataclasses.replace(old, closed="idle"))
     await rig.change("a", Closed("idle"))
-    await until(lambda: not rig.engine._sessions and not rig.service._open)
+    await until(lambda: not rig.engine._sessions and not len(rig.service.placement))
     await rig.send("a", 1)
     await rig.change("a", Instructed("too late"))
     await rig.change("a", TurnCancelled(1))

@@ -15,8 +15,8 @@ from services.core.messages import (
     FeaturesMessage,
     SessionMessage,
 )
-from services.inference.port import CarriedState
 from services.perception.service import PerceptionService
+from services.state.carried import MemoryCarriedStates
 from services.transport.memory import MemoryTopic
 from soundflow.audio import CHUNK_SAMPLES, Chunk
 from soundflow.features import Features
@@ -26,20 +26,22 @@ from tests.waiting import DEADLINE_S, until
 class CountingEncoder:
     """Counts the chunks of each session; fails on one that is loud."""
 
-    def initial(self) -> CarriedState:
-        return 0
+    def initial(self) -> bytes:
+        return b"0"
 
-    async def encode(self, chunk: Chunk, state: CarriedState) -> tuple[Features, CarriedState]:
+    async def encode(self, chunk: Chunk, state: bytes) -> tuple[Features, bytes]:
         await asyncio.sleep(0)
         if chunk.pcm.any():
             raise ValueError("too loud")
-        features = Features(chunk.session_id, chunk.index, {"heard": np.array(state)}, chunk.last)
-        return features, state + 1
+        heard = int(state)
+        features = Features(chunk.session_id, chunk.index, {"heard": np.array(heard)}, chunk.last)
+        return features, str(heard + 1).encode()
 
 
 @dataclass
 class Rig:
     service: PerceptionService
+    carried: MemoryCarriedStates
     audio: MemoryTopic[AudioMessage]
     sessions: MemoryTopic[SessionMessage]
     features: MemoryTopic[FeaturesMessage]
@@ -59,14 +61,15 @@ class Rig:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Rig]:
+async def running(carried: MemoryCarriedStates | None = None) -> AsyncIterator[Rig]:
     audio = MemoryTopic[AudioMessage](groups=["perception"])
     sessions = MemoryTopic[SessionMessage](groups=["perception", "test"])
     features = MemoryTopic[FeaturesMessage](groups=["test"])
-    service = PerceptionService(audio, sessions, features, CountingEncoder())
+    carried = MemoryCarriedStates() if carried is None else carried
+    service = PerceptionService(audio, sessions, features, CountingEncoder(), carried)
     task = asyncio.create_task(service.run())
     try:
-        yield Rig(service, audio, sessions, features)
+        yield Rig(service, carried, audio, sessions, features)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -101,11 +104,45 @@ async def test_a_session_that_is_closed_is_forgotten_and_stays_so(rig: Rig) -> N
     await rig.send("a", 0)
     await rig.receive(1)
     await rig.sessions.send(SessionMessage("a", 0, Closed("idle")))
-    await until(lambda: not rig.service._carried)
+    await until(lambda: not len(rig.carried))
     await rig.send("a", 1)  # was on its way
     await rig.send("b", 0)
     assert [message.session_id for message in await rig.receive(1)] == ["b"]
-    assert list(rig.service._carried) == ["b"]
+    await until(lambda: rig.carried.get("b") is not None)
+    assert len(rig.carried) == 1
+
+
+async def test_a_session_that_closes_before_its_first_chunk_is_heard_leaves_nothing(
+    rig: Rig,
+) -> None:
+    await rig.sessions.send(SessionMessage("a", 0, Closed("idle")))
+    await until(lambda: "a" in rig.service._closed)
+    await rig.send("a", 0)
+    await rig.send("b", 0)
+    assert [message.session_id for message in await rig.receive(1)] == ["b"]
+    assert rig.carried.get("a") is None
+
+
+async def test_another_replica_goes_on_with_what_was_carried() -> None:
+    carried = MemoryCarriedStates()
+    async with running(carried) as first:
+        await first.send("a", 0)
+        await first.receive(1)
+        await until(lambda: len(carried) == 1)
+    async with running(carried) as second:
+        await second.send("a", 0)  # was not acknowledged
+        await second.send("a", 1)
+        (message,) = await second.receive(1)
+    assert message.features.index == 1
+    assert int(message.features.tensors["heard"]) == 1
+
+
+async def test_a_chunk_whose_predecessor_never_came_ends_its_session(rig: Rig) -> None:
+    await rig.send("a", 0)
+    await rig.receive(1)
+    await rig.send("a", 2)
+    announced = await rig.announced()
+    assert (announced.session_id, announced.change) == ("a", GIVEN_UP)
 
 
 async def test_a_chunk_that_cannot_be_encoded_ends_its_session_alone(rig: Rig) -> None:
@@ -116,4 +153,5 @@ async def test_a_chunk_that_cannot_be_encoded_ends_its_session_alone(rig: Rig) -
     assert {message.session_id for message in await rig.receive(2)} == {"a", "b"}
     announced = await rig.announced()
     assert (announced.session_id, announced.change) == ("a", GIVEN_UP)
-    await until(lambda: list(rig.service._carried) == ["b"])
+    await until(lambda: rig.carried.get("a") is None)
+    assert rig.carried.get("b") is not None

@@ -22,16 +22,21 @@ from services.core.events import (
     SessionClosed,
 )
 from services.core.messages import GIVEN_UP, Closed, DecisionMessage, SessionMessage
+from services.inference.local import LocalDecoderPool
+from services.inference.port import ReplicaLost
 from services.response.service import ResponseService
+from services.state.behind import WriteBehind
 from services.state.memory import MemorySessionStore
 from services.state.port import KEPT_TURNS, SessionRecord
 from services.transport.memory import MemoryTopic
+from services.transport.port import Delivered
 from soundflow.engine_session import EngineError
 from soundflow.interaction import (
     Action,
     Decision,
     EndReason,
     Kind,
+    OpenTurn,
     Overrun,
     PastTurn,
     Piece,
@@ -45,31 +50,40 @@ ENDED = Piece(1, 9, ended=EndReason.COMPLETE)
 
 
 class ScriptedTurns:
-    """The engine's side: what each turn says. A turn without a script is not open."""
+    """The decoder's side: what each turn says. A turn without a script is not open."""
 
     def __init__(self) -> None:
         self.pieces: dict[tuple[str, int], Sequence[Piece]] = {}
         self.followed: list[tuple[str, int]] = []
         self.go_on = asyncio.Event()
         self.go_on.set()
+        self.lost_after: int | None = None  # so many pieces, once
 
     async def speak(self, session_id: str, turn: int) -> AsyncIterator[Piece]:
         self.followed.append((session_id, turn))
         if (session_id, turn) not in self.pieces:
             raise EngineError("no such turn")
         for piece in self.pieces[session_id, turn]:
+            if self.lost_after == 0:
+                self.lost_after = None
+                raise ReplicaLost("local", "for the test")
+            if self.lost_after:
+                self.lost_after -= 1
             await self.go_on.wait()
             yield piece
 
 
 @dataclass
-class Delivered:
+class Line:
     """The way to the callers: keeps what each was told. Fails for a session named `unlucky`."""
 
     events: dict[str, list[Event]] = field(default_factory=dict)
+    previous: list[tuple[int, int]] = field(default_factory=list)
 
-    async def deliver(self, events: Sequence[CallerEvent]) -> None:
-        for told in events:
+    async def deliver(self, events: Sequence[Delivered]) -> None:
+        for delivered in events:
+            told = delivered.told
+            self.previous.append((told.id, delivered.previous))
             if told.session_id == "unlucky" and isinstance(told.event, DecisionMade):
                 raise ValueError("the line is broken")
             self.events.setdefault(told.session_id, []).append(told.event)
@@ -82,7 +96,8 @@ class Rig:
     sessions: MemoryTopic[SessionMessage]
     store: MemorySessionStore
     turns: ScriptedTurns
-    delivered: Delivered
+    delivered: Line
+    responses: MemoryTopic[CallerEvent]
 
     async def open(self, session_id: str) -> None:
         await self.store.create(SessionRecord(session_id, SessionSpec(), 0))
@@ -105,13 +120,21 @@ class Rig:
 async def running() -> AsyncIterator[Rig]:
     decisions = MemoryTopic[DecisionMessage](groups=["response"])
     sessions = MemoryTopic[SessionMessage](groups=["response"])
-    responses = MemoryTopic[CallerEvent](groups=[])
-    store, turns, delivered = MemorySessionStore(), ScriptedTurns(), Delivered()
+    responses = MemoryTopic[CallerEvent](kept=100)
+    store, turns, delivered = MemorySessionStore(), ScriptedTurns(), Line()
     decoder: Any = turns
-    service = ResponseService(decisions, sessions, responses, store, decoder, delivered)
+    service = ResponseService(
+        decisions,
+        sessions,
+        responses,
+        store,
+        WriteBehind(store),
+        LocalDecoderPool(decoder),
+        delivered,
+    )
     task = asyncio.create_task(service.run())
     try:
-        yield Rig(service, decisions, sessions, store, turns, delivered)
+        yield Rig(service, decisions, sessions, store, turns, delivered, responses)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -196,8 +219,66 @@ async def test_the_session_closes_once_all_is_said(rig: Rig) -> None:
 async def test_a_turn_whose_session_was_closed_meanwhile_ends_quietly(rig: Rig) -> None:
     await rig.open("a")
     await rig.decide("a", 0, 1)
+    await rig.told("a", 2)
+    await rig.store.update("a", lambda old: dataclasses.replace(old, closed="idle"))
     await rig.decide("a", 1)
     assert [type(event) for event in await rig.told("a", 3)].count(DecisionMade) == 2
+    assert not rig.store._records["a"].turns
+
+
+async def test_a_turn_whose_decoder_was_lost_is_said_once_and_to_its_end(rig: Rig) -> None:
+    await rig.open("a")
+    rig.turns.lost_after = 2
+    rig.turns.pieces["a", 1] = [
+        Piece(1, 0, " It's"),
+        Piece(1, 1, " very", final=False),
+        Piece(1, 1, " late."),
+        ENDED,
+    ]
+    await rig.decide("a", 0, 1)
+    assert (await rig.told("a", 7))[2:] == [
+        ResponseText(1, 0, " It's", final=True),
+        ResponseText(1, 1, " very", final=False),
+        ResponseText(1, 1, " very", final=False),
+        ResponseText(1, 1, " late.", final=True),
+        ResponseEnded(1, EndReason.COMPLETE),
+    ]
+    assert rig.turns.followed == [("a", 1), ("a", 1)]
+
+
+async def test_every_event_is_recorded_first_and_names_the_one_before(rig: Rig) -> None:
+    await rig.open("a")
+    rig.turns.pieces["a", 1] = [Piece(1, 0, "one"), ENDED]
+    await rig.decide("a", 0, 1)
+    told = await rig.told("a", 4)
+    kept = [kept async for kept in rig.responses.read("a", 0)]
+    assert [one.message.event for one in kept] == told
+    positions = [one.position for one in kept]
+    assert rig.delivered.previous == list(zip(positions, [0, *positions], strict=False))
+
+
+async def test_a_replica_that_takes_over_does_not_say_again_what_is_finished(rig: Rig) -> None:
+    await rig.open("a")
+    finished = PastTurn(1, Kind.ANSWER, "one", chunk=0)
+    open_turn = OpenTurn(2, Kind.ANSWER, chunk=1)
+    await rig.store.update(
+        "a", lambda old: dataclasses.replace(old, turns=(finished,), open_turns=(open_turn,))
+    )
+    rig.turns.pieces["a", 2] = [Piece(2, 0, "two"), Piece(2, 9, ended=EndReason.COMPLETE)]
+    await rig.decide("a", 0, 1)
+    await rig.decide("a", 1, 2)
+    await rig.told("a", 5)
+    assert rig.turns.followed == [("a", 2)]
+    await until(lambda: [past.text for past in rig.store._records["a"].turns] == ["one", "two"])
+    assert not rig.store._records["a"].open_turns
+
+
+async def test_who_closed_a_session_elsewhere_tells_its_caller(rig: Rig) -> None:
+    await rig.open("a")
+    for told in (True, False):
+        closed = Closed("closed_by_caller", caller_told=told)
+        await rig.sessions.send(SessionMessage("a", 0, closed))
+    assert await rig.told("a", 1) == [SessionClosed(CloseReason.CLOSED_BY_CALLER, 0, 0)]
 
 
 async def test_decisions_on_a_closed_session_are_dropped_and_nothing_is_kept(rig: Rig) -> None:
@@ -205,14 +286,14 @@ async def test_decisions_on_a_closed_session_are_dropped_and_nothing_is_kept(rig
     await rig.decide("a", 0)
     await rig.told("a", 1)
     await rig.store.update("a", lambda old: dataclasses.replace(old, closed="idle"))
-    await rig.sessions.send(SessionMessage("a", 0, Closed("idle")))
-    await until(lambda: not rig.service._speech)
+    await rig.sessions.send(SessionMessage("a", 0, Closed("idle", caller_told=True)))
+    await until(lambda: not rig.service._sessions)
     await rig.decide("a", 1)
     await rig.open("b")
     await rig.decide("b", 0)
     await rig.told("b", 1)
     await rig.told("a", 1)
-    assert list(rig.service._speech) == ["b"]
+    assert list(rig.service._sessions) == ["b"]
 
 
 async def test_a_session_that_a_service_gave_up_is_closed_with_a_reason(rig: Rig) -> None:

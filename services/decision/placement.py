@@ -1,0 +1,208 @@
+"""Where each session's model state is, and how it gets there again when it is lost."""
+
+import asyncio
+import dataclasses
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from services.core import metrics
+from services.core.errors import Failed
+from services.core.messages import FeaturesMessage
+from services.inference.port import DecoderClient, DecoderPool, ReplicaLost
+from services.state.port import SessionRecord, SessionStore
+from services.transport.port import History
+from soundflow.engine_session import Heard, NotOpen, OutOfOrder
+from soundflow.interaction import Past
+
+log = logging.getLogger(__name__)
+
+# Features were captured before they were sent; replicas' clocks differ a little.
+CLOCK_SLACK_US = 10_000_000
+
+
+class SessionOver(Exception):
+    """The session is closed: what still comes of it is too late."""
+
+
+@dataclass(slots=True)
+class Placed:
+    """A session, the replica that holds its model state, and what would rebuild it there.
+
+    heard: the newest chunk given to the decoder. decided: the newest that a published decision
+    covers. turn: the newest turn that the record knows of.
+    captured: when the chunks since window_start were captured, by index.
+    placement: how often the state was placed anew; an older answer is void.
+    """
+
+    session_id: str
+    replica: str = ""
+    heard: int = -1
+    decided: int = -1
+    turn: int = 0
+    window_start: int = 0
+    window_unix_us: int = 0
+    captured: deque[tuple[int, int]] = field(default_factory=deque)
+    placement: int = 0
+    over: bool = False
+    placing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    publishing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def gave(self, message: FeaturesMessage) -> None:
+        """Note that a chunk was given to the decoder."""
+        index = message.features.index
+        if index > self.heard:
+            self.heard = index
+            self.captured.append((index, message.captured_unix_us))
+
+    def keep_from(self, window_start: int) -> None:
+        """Note how far back the model's state depends on what it heard."""
+        self.window_start = window_start
+        while self.captured and self.captured[0][0] < window_start:
+            self.captured.popleft()
+        if self.captured:
+            self.window_unix_us = self.captured[0][1]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Finds each session's decoder; moves and rebuilds a session whose decoder is lost."""
+
+    store: SessionStore
+    decoders: DecoderPool
+    features: History[FeaturesMessage]
+    _placed: dict[str, Placed] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self._placed)
+
+    async def find(self, session_id: str) -> Placed:
+        """Return a session, from its record when it is new here. SessionOver, SessionUnknown."""
+        if session_id in self._placed:
+            return self._placed[session_id]
+        record = await self.store.get(session_id)
+        if record.closed:
+            raise SessionOver
+        # Another job of the session may have come first.
+        return self._placed.setdefault(
+            session_id,
+            Placed(
+                session_id,
+                heard=record.last_index,
+                decided=record.last_index,
+                turn=max((past.turn for past in (*record.turns, *record.open_turns)), default=0),
+                window_start=record.window_start,
+                window_unix_us=record.window_unix_us,
+            ),
+        )
+
+    async def decoder(self, session: Placed) -> DecoderClient:
+        """Return the decoder that holds a session's state, which is placed if it is nowhere."""
+        async with session.placing:
+            if not session.replica:
+                await self._place(session)
+        return self.decoders.at(session.replica)
+
+    async def give(self, session: Placed, message: FeaturesMessage) -> "Answer":
+        """Give the next chunk to the session's decoder. SessionOver."""
+        while True:
+            decoder = await self.decoder(session)
+            placement = session.placement
+            try:
+                answer = decoder.hear(message.features)
+            except (ReplicaLost, NotOpen, OutOfOrder) as lost:
+                await self.lost(session, placement, lost, upto=message.features.index - 1)
+                continue
+            session.gave(message)
+            return Answer(self, session, message, asyncio.ensure_future(answer), placement)
+
+    async def lost(
+        self, session: Placed, placement: int, why: Exception, *, upto: int | None = None
+    ) -> None:
+        """Place a session anew, unless that was done since `placement`. SessionOver.
+
+        upto: the newest chunk that the decoder must have heard before it goes on.
+        """
+        async with session.placing:
+            if session.placement != placement:
+                return
+            log.warning("session %s lost its decoder: %s", session.session_id, why)
+            started_at = time.monotonic()
+            session.heard = max(session.heard, -1 if upto is None else upto)
+            await self._place(session)
+            metrics.REBUILD_SECONDS.observe(time.monotonic() - started_at)
+
+    def forget(self, session_id: str) -> Placed | None:
+        """Let go of a session that is over."""
+        session = self._placed.pop(session_id, None)
+        if session:
+            session.over = True
+        return session
+
+    async def _place(self, session: Placed) -> None:
+        """Open the session where it is, or on another replica, and let it catch up."""
+        record = await self.store.get(session.session_id)
+        if record.closed or session.over:
+            raise SessionOver
+        session.decided = max(session.decided, record.last_index)
+        past = Past(record.turns, record.open_turns, session.window_start, session.decided)
+        replica = record.decoder or await self._assign(record)
+        try:
+            expected = await self.decoders.at(replica).open(session.session_id, record.spec, past)
+        except ReplicaLost:
+            replica = await self._assign(record)
+            expected = await self.decoders.at(replica).open(session.session_id, record.spec, past)
+        await self._catch_up(session, self.decoders.at(replica), expected)
+        session.replica = replica
+        session.placement += 1
+
+    async def _assign(self, record: SessionRecord) -> str:
+        """Choose a replica, and let everybody know by the record."""
+        replica = await self.decoders.choose(record.session_id)
+        if replica != record.decoder:
+            await self.store.update(
+                record.session_id, lambda old: dataclasses.replace(old, decoder=replica)
+            )
+            if record.decoder:
+                metrics.SESSIONS_MOVED.inc()
+        return replica
+
+    async def _catch_up(self, session: Placed, decoder: DecoderClient, expected: int) -> None:
+        """Let the decoder hear again what it has not, up to what it was given before."""
+        if expected > session.heard:
+            return
+        metrics.SESSIONS_REBUILT.inc()
+        since_unix_us = session.window_unix_us - CLOCK_SLACK_US
+        async for kept in self.features.read(session.session_id, since_unix_us):
+            features = kept.message.features
+            if features.index == expected and expected <= session.heard:
+                await decoder.hear(features)
+                expected += 1
+        if expected <= session.heard:
+            log.error("session %s: chunk %d is kept nowhere", session.session_id, expected)
+            raise Failed
+
+
+@dataclass(slots=True)
+class Answer:
+    """What the decoder will say of a chunk, whichever replica says it in the end."""
+
+    _placement: Placement
+    session: Placed
+    message: FeaturesMessage
+    _heard: asyncio.Future[Heard]
+    _given: int  # the placement of the decoder that was asked
+
+    async def heard(self) -> Heard:
+        """Wait for it. SessionOver."""
+        while True:
+            try:
+                return await asyncio.shield(self._heard)
+            except (ReplicaLost, NotOpen, OutOfOrder) as lost:
+                if self.session.over:
+                    raise SessionOver from lost
+                await self._placement.lost(self.session, self._given, lost)
+                self._given = self.session.placement
+                decoder = self._placement.decoders.at(self.session.replica)
+                self._heard = asyncio.ensure_future(decoder.hear(self.message.features))
