@@ -11,6 +11,7 @@ from typing import Any
 from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings
 
+from services.core.runner import RunnerConfig
 from services.inference.config import InferenceConfig
 from services.ingestion.config import IngestionConfig
 from services.transport.kafka.config import KafkaConfig
@@ -19,11 +20,12 @@ SCHEMA = Path(__file__).parent / "soundflow" / "values.schema.json"
 
 SECTIONS: Mapping[str, type[BaseSettings]] = {
     "kafka": KafkaConfig,
+    "runner": RunnerConfig,
     "ingestion": IngestionConfig,
     "inference": InferenceConfig,
 }
-# What a manifest knows better than its reader: the pod's own name and address.
-FROM_MANIFEST: frozenset[str] = frozenset()
+# What a manifest knows better than its reader: where a pod listens, and what it is called.
+FROM_MANIFEST = frozenset({"host"})
 
 # What JSON schema and Helm's values have in common of what pydantic says.
 _KEPT = ("type", "enum", "items", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")

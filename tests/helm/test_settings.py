@@ -15,7 +15,6 @@ VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 # Where a cluster needs something else than a laptop.
 OTHER_DEFAULTS = {
     ("kafka", "kafkaBrokers"): "",
-    ("ingestion", "host"): "0.0.0.0",
     ("ingestion", "shutdownGraceS"): 60,
 }
 CALLS = ("--set", "config.kafka.kafkaBrokers=kafka:9092")

@@ -76,13 +76,20 @@ out: Helm knows only floats.
 {{- end }}
 {{- end -}}
 
-{{/* (dict "root" $ "sections" (list "kafka")): sections of `config` and their secrets. */}}
+{{/*
+(dict "root" $ "sections" (list "kafka") "own" (dict "host" "0.0.0.0")): sections of `config`, their
+secrets, and what the manifest knows better.
+*/}}
 {{- define "soundflow.settings" -}}
 {{- $values := .root.Values -}}
-{{- range .sections }}
-{{- include "soundflow.env" (index $values.config .) }}
-{{- include "soundflow.secretEnv" (index $values.secrets .) }}
-{{- end }}
+{{- $all := dict -}}
+{{- $secrets := dict -}}
+{{- range .sections -}}
+{{- $all = mustMergeOverwrite $all (deepCopy (index $values.config .)) -}}
+{{- $secrets = mustMergeOverwrite $secrets (deepCopy (default dict (index $values.secrets .))) -}}
+{{- end -}}
+{{- include "soundflow.env" (mustMergeOverwrite $all (default dict .own)) }}
+{{- include "soundflow.secretEnv" $secrets }}
 {{- with $values.extraEnv }}
 {{ toYaml . }}
 {{- end }}

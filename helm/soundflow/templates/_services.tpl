@@ -1,12 +1,12 @@
 {{/* How the four services differ; all else is the same, and stands in services/. */}}
 
-{{/* Seconds from SIGTERM to the end: what the drain may take, and some to leave in order. */}}
-{{- define "soundflow.drainSeconds" -}}
+{{/* Seconds from SIGTERM until what a service has in work must be done. */}}
+{{- define "soundflow.stopWithin" -}}
 {{- $config := .root.Values.config -}}
 {{- if eq .component "ingestion" -}}
-{{- addf $config.ingestion.shutdownGraceS $config.ingestion.readGraceS 10 | ceil | int -}}
+{{- addf $config.ingestion.shutdownGraceS $config.ingestion.readGraceS $config.runner.stopWithinS | ceil | int -}}
 {{- else -}}
-{{- 30 -}}
+{{- $config.runner.stopWithinS | ceil | int -}}
 {{- end -}}
 {{- end -}}
 
@@ -18,13 +18,17 @@ http: {{ $config.ingestion.httpPort | int }}
 grpc: {{ $config.ingestion.grpcPort | int }}
 delivery: {{ dig "ingestion" "deliveryPort" 50052 $config | int }}
 {{ end -}}
-admin: {{ dig "runner" "adminPort" 9464 $config | int }}
+admin: {{ $config.runner.adminPort | int }}
 {{- end -}}
 
 {{/* The sections of `config` that a service reads: those that all share, then its own. */}}
 {{- define "soundflow.serviceSettings" -}}
-{{- $sections := list "kafka" "redis" "triton" "runner" .component -}}
-{{- include "soundflow.settings" (dict "root" .root "sections" $sections) -}}
+{{- $sections := list "kafka" "runner" -}}
+{{- if hasKey .root.Values.config .component -}}
+{{- $sections = append $sections .component -}}
+{{- end -}}
+{{- $own := dict "host" "0.0.0.0" "stopWithinS" (include "soundflow.stopWithin" .) -}}
+{{- include "soundflow.settings" (dict "root" .root "sections" $sections "own" $own) -}}
 {{- end -}}
 
 {{/* What the schema cannot say of values that depend on each other. */}}
