@@ -42,6 +42,12 @@ class SessionRecord:
     updated_unix_us: int = 0
     closed: str = ""
 
+    @property
+    def newest_turn(self) -> int:
+        """The newest turn known of; 0 before the first."""
+        finished = max((past.turn for past in self.turns), default=0)
+        return max((turn.turn for turn in self.open_turns), default=finished)
+
 
 class Fenced(SoundFlowError):
     """Another replica has taken the session over; who holds an older epoch must let go."""
@@ -52,10 +58,21 @@ class Fenced(SoundFlowError):
         )
 
 
+class RecordBroken(SoundFlowError):
+    """What the store has under a session's id is no record that this version can read."""
+
+    def __init__(self, session_id: str, reason: str) -> None:
+        super().__init__(
+            "record_broken", f"the record of session {session_id!r} is not readable; open a new one"
+        )
+        self.add_note(reason)  # for the log; it may quote the record, which is not the caller's
+
+
 class SessionStore(Protocol):
     """Session records by id. Never audio, features or model state.
 
-    Every call raises Unavailable, soon, when the store cannot be reached.
+    Every call raises Unavailable, soon, when the store cannot be reached. A record that is not
+    readable is RecordBroken to those who ask for it, and nothing to the others.
     """
 
     async def create(self, record: SessionRecord) -> None:

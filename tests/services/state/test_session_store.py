@@ -1,14 +1,17 @@
 """What every session store promises (services/state/port.py), over each that there is."""
 
+import asyncio
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 
 from services.core.clock import unix_us
-from services.core.errors import SessionExists, SessionUnknown
+from services.core.errors import Overloaded, SessionExists, SessionUnknown
 from services.state.memory import MemorySessionStore
-from services.state.port import SessionRecord, SessionStore
+from services.state.port import Fenced, SessionRecord, SessionStore
 from soundflow.interaction import Ability, Kind, PastTurn, SessionSpec
+from tests.services.state.conftest import LEASE_S
 
 RECORD = SessionRecord(
     "s-1",
@@ -18,14 +21,21 @@ RECORD = SessionRecord(
 )
 
 
-@pytest.fixture(params=["memory"])
-def store(request: pytest.FixtureRequest) -> SessionStore:
-    return {"memory": MemorySessionStore}[request.param]()
-
-
 def unwritten(record: SessionRecord) -> SessionRecord:
     """Return it without the time of its last write, which is the store's own."""
     return dataclasses.replace(record, updated_unix_us=0)
+
+
+def numbered(number: int) -> SessionRecord:
+    return dataclasses.replace(RECORD, session_id=f"s-{number}")
+
+
+def close(record: SessionRecord) -> SessionRecord:
+    return dataclasses.replace(record, closed="complete")
+
+
+def take_over(record: SessionRecord) -> SessionRecord:
+    return dataclasses.replace(record, owner="another", epoch=record.epoch + 1)
 
 
 async def test_a_record_is_found_as_it_was_kept(store: SessionStore) -> None:
@@ -71,6 +81,107 @@ async def test_a_closed_record_can_still_be_read(store: SessionStore) -> None:
     await store.create(RECORD)
     await store.update("s-1", lambda old: dataclasses.replace(old, closed="complete"))
     assert (await store.get("s-1")).closed == "complete"
+
+
+async def test_sessions_open_at_once_are_limited(make_store: Callable[..., SessionStore]) -> None:
+    store = make_store(capacity=3)
+    for number in range(3):
+        await store.create(numbered(number))
+    with pytest.raises(Overloaded, match="all 3 sessions are taken"):
+        await store.create(numbered(3))
+    with pytest.raises(SessionUnknown):
+        await store.get("s-3")
+    await store.update("s-1", close)
+    await store.create(numbered(3))
+    with pytest.raises(Overloaded):
+        await store.create(numbered(4))
+
+
+async def test_a_refused_id_takes_no_place(make_store: Callable[..., SessionStore]) -> None:
+    store = make_store(capacity=2)
+    await store.create(numbered(0))
+    await store.update("s-0", close)
+    for _ in range(3):
+        with pytest.raises(SessionExists):
+            await store.create(numbered(0))
+    await store.create(numbered(1))
+    with pytest.raises(SessionExists):
+        await store.create(numbered(1))
+    await store.create(numbered(2))
+
+
+async def test_closing_twice_frees_one_place(make_store: Callable[..., SessionStore]) -> None:
+    store = make_store(capacity=2)
+    for number in range(2):
+        await store.create(numbered(number))
+    for _ in range(2):
+        await store.update("s-0", close)
+    await store.create(numbered(2))
+    with pytest.raises(Overloaded):
+        await store.create(numbered(3))
+
+
+async def test_who_holds_an_older_epoch_is_fenced(store: SessionStore) -> None:
+    await store.create(RECORD)
+    await store.update("s-1", take_over, epoch=0)
+    with pytest.raises(Fenced, match="s-1"):
+        await store.update("s-1", lambda old: dataclasses.replace(old, last_index=9), epoch=0)
+    assert (await store.get("s-1")).last_index == -1
+    await store.update("s-1", lambda old: dataclasses.replace(old, last_index=9), epoch=1)
+    assert (await store.get("s-1")).last_index == 9
+
+
+async def test_only_the_newest_holder_can_renew(store: SessionStore) -> None:
+    for number in range(4):
+        await store.create(numbered(number))
+    await store.update("s-1", take_over)
+    await store.update("s-2", close)
+    lost = await store.renew({"s-0": 0, "s-1": 0, "s-2": 0, "s-unknown": 0})
+    assert lost == {"s-1", "s-2", "s-unknown"}
+    assert await store.renew({"s-1": 1, "s-3": 0}) == frozenset()
+
+
+async def test_a_session_that_nobody_renews_expires(store: SessionStore) -> None:
+    for number in range(3):
+        await store.create(numbered(number))
+    assert await store.expired() == {}
+    for _ in range(6):
+        await asyncio.sleep(LEASE_S / 4)
+        assert await store.renew({"s-0": 0}) == frozenset()
+    assert await store.expired() == {"s-1": 0, "s-2": 0}
+    assert await store.expired() == {}  # they are given to one caller
+
+
+async def test_what_its_taker_does_not_close_is_given_out_again(store: SessionStore) -> None:
+    for number in range(2):
+        await store.create(numbered(number))
+    await asyncio.sleep(LEASE_S * 1.2)
+    assert await store.expired() == {"s-0": 0, "s-1": 0}
+    await store.update("s-0", close)
+    await asyncio.sleep(LEASE_S * 1.2)
+    assert await store.expired() == {"s-1": 0}
+
+
+async def test_whoever_resumes_an_expired_session_keeps_it(store: SessionStore) -> None:
+    await store.create(RECORD)
+    await asyncio.sleep(LEASE_S * 1.2)
+    taken = await store.expired()
+    await store.update("s-1", take_over)
+    with pytest.raises(Fenced):
+        await store.update("s-1", close, epoch=taken["s-1"])
+    await asyncio.sleep(LEASE_S * 0.6)
+    assert await store.expired() == {}
+    await asyncio.sleep(LEASE_S * 0.6)
+    assert await store.expired() == {"s-1": 1}
+
+
+async def test_updates_side_by_side_lose_nothing(store: SessionStore) -> None:
+    def add(record: SessionRecord) -> SessionRecord:
+        return dataclasses.replace(record, window_start=record.window_start + 1)
+
+    await store.create(RECORD)
+    await asyncio.gather(*(store.update("s-1", add) for _ in range(30)))
+    assert (await store.get("s-1")).window_start == 30
 
 
 async def test_in_memory_the_oldest_closed_records_are_forgotten_open_ones_never() -> None:
