@@ -11,7 +11,7 @@ from services.core.wire import MAX_DEAD_LETTER_BYTES
 from services.transport.kafka.config import KafkaConfig
 from services.transport.kafka.gate import Gate
 
-_HEARTBEATS = 4  # to a session's timeout: three may be lost
+_HEARTBEATS = 8  # to a session's timeout: members hear of a rebalance by them
 _REBALANCE_TIMEOUT_S = 10.0  # how long the group waits for a member that does not rejoin
 _REQUEST_TIMEOUT_S = 30.0
 _BATCH_BYTES = 256 * 1024
@@ -66,7 +66,7 @@ class App(faust.App):
         """Make none: nothing is kept on disk."""
 
 
-def new_app(config: KafkaConfig, group: str) -> App:
+def new_app(config: KafkaConfig, group: str, *, tables: bool) -> App:
     """Return the app of one consumer group's member."""
     session_timeout_s = config.kafka_session_timeout_s
     app = App(
@@ -76,6 +76,9 @@ def new_app(config: KafkaConfig, group: str) -> App:
         web_enabled=False,
         topic_allow_declare=False,  # `soundflow topics create` does it
         topic_disable_leader=True,
+        # Faust keeps partitions where they are, and topics of one number together, for apps with
+        # tables or standby copies of them; copies would make every rebalance a second longer.
+        table_standby_replicas=0 if tables else 1,
         consumer_auto_offset_reset="earliest",
         broker_session_timeout=session_timeout_s,
         broker_heartbeat_interval=session_timeout_s / _HEARTBEATS,

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Awaitable, Callable, Iterable, Set
+from functools import partial
 from typing import Any
 
 from faust.stores.memory import Store
 from faust.tables.table import Table
-from faust.types import TP, CodecArg, EventT, FutureMessage
+from faust.types import TP, EventT
 
 from services.core.errors import BadRequest
 from services.core.messages import CarriedMessage
@@ -16,6 +17,8 @@ from services.state.carried import Carried
 from services.transport.kafka.app import App, raw_topic
 from services.transport.kafka.config import KafkaConfig
 from services.transport.kafka.partition import partition_of
+
+Send = Callable[[str, bytes, bytes | None], Awaitable[int]]
 
 log = logging.getLogger(__name__)
 
@@ -34,18 +37,20 @@ class _Store(Store[bytes, bytes]):
         return self._followed.get(tp)
 
     def set_persisted_offset(self, tp: TP, offset: int) -> None:
-        self._followed[tp] = offset
+        self._followed[tp] = max(offset, self._followed.get(tp, -1))
 
     def apply_changelog_batch(
         self, batch: Iterable[EventT[Any]], to_key: Callable[..., Any], to_value: Callable[..., Any]
     ) -> None:
         for event in batch:
             key, value, tp = event.message.key, event.message.value, event.message.tp
+            if event.message.offset <= self._followed.get(tp, -1):
+                continue  # of this replica's own, which may have changed since
             if value is None:
                 self.data.pop(key, None)
             else:
                 self.data[key] = value
-            self._followed[tp] = event.message.offset
+            self.set_persisted_offset(tp, event.message.offset)
 
     async def on_rebalance(
         self,
@@ -65,26 +70,12 @@ class _Store(Store[bytes, bytes]):
 
 
 class _Table(Table[bytes, bytes]):
-    """A table whose keys may be changed anywhere, and that tells of each change sent."""
+    """A table that is changed outside of Faust's streams, so it is told each key's partition."""
 
-    partitions_count: int
-    on_sent: Callable[[int, FutureMessage], None]
+    of_key: Callable[[bytes], int]
 
     def partition_for_key(self, key: Any) -> int:
-        return partition_of(key, self.partitions_count)
-
-    def send_changelog(
-        self,
-        partition: int | None,
-        key: Any,
-        value: Any,
-        key_serializer: CodecArg = None,
-        value_serializer: CodecArg = None,
-    ) -> FutureMessage:
-        sent = super().send_changelog(partition, key, value, key_serializer, value_serializer)
-        if partition is not None:
-            self.on_sent(partition, sent)
-        return sent
+        return self.of_key(key)
 
     def _new_store(self) -> Store[bytes, bytes]:
         return _Store("memory://", self.app, self, table_name=self.name, loop=self.loop)
@@ -93,27 +84,27 @@ class _Table(Table[bytes, bytes]):
 class CarriedTable:
     """The CarriedStates port while the app runs, usable from any task of its loop.
 
-    fail: called when a change could not be kept.
+    A state is kept here at once, and written to the changelog with others once in an interval:
+    whoever takes a session over reads that log, which so has no more than its last second in it.
     """
 
-    def __init__(
-        self, app: App, config: KafkaConfig, fail: Callable[[BaseException], None]
-    ) -> None:
-        self._fail = fail
-        self._partitions = config.kafka_partitions
-        self._mine: set[int] = set()
-        self._sent: dict[int, FutureMessage] = {}
-        name = config.topic(CARRIED.name)
+    def __init__(self, app: App, config: KafkaConfig, send: Send) -> None:
+        self._send = send
+        self._interval_s = config.kafka_commit_interval_s
+        self._partition_of = partial(partition_of, partitions=config.kafka_partitions)
+        self._name = config.topic(CARRIED.name)
+        self._mine: frozenset[int] = frozenset()
+        # Of each partition: what changed since the last write, and who waits for the next one.
+        self._changes: dict[int, dict[bytes, bytes | None]] = {}
+        self._written: dict[int, asyncio.Future[None]] = {}
         self._table = _Table(
             app,
             name=CARRIED.name,
             key_type=bytes,
             value_type=bytes,
-            changelog_topic=raw_topic(app, name),
+            changelog_topic=raw_topic(app, self._name),
         )
-        self._table.partitions_count = self._partitions
-        self._table.on_sent = self._on_sent
-        self._topic_name = name
+        self._table.of_key = self._partition_of
         app.tables.add(self._table)
 
     def get(self, session_id: str) -> Carried | None:
@@ -129,34 +120,61 @@ class CarriedTable:
         return Carried(message.state, message.next_index)
 
     def put(self, session_id: str, carried: Carried) -> None:
-        """Keep it; `done` of a message counts once all that was put before it is kept."""
+        """Keep it; `done` of a message counts once all that was put before it is written."""
         message = CarriedMessage(session_id, carried.next_index, carried.state)
-        if self._is_mine(session_id):
-            self._table[CARRIED.key(message)] = CARRIED.dump(message)
+        self._change(CARRIED.key(message), CARRIED.dump(message))
 
     def drop(self, session_id: str) -> None:
         """Forget a session."""
-        key = session_id.encode()
-        if self._is_mine(session_id) and key in self._table.data:
-            del self._table[key]
+        if session_id.encode() in self._table.data:
+            self._change(session_id.encode(), None)
 
     def assign(self, assigned: Set[TP]) -> None:
-        """Take note of a rebalance: another replica writes the partitions that are not here."""
-        self._mine = {tp.partition for tp in assigned if tp.topic == self._topic_name}
+        """Take note of a rebalance: other partitions than these are other replicas' to write."""
+        self._mine = frozenset(tp.partition for tp in assigned if tp.topic == self._name)
+        for partition in self._changes.keys() - self._mine:
+            del self._changes[partition]
+            self._written.pop(partition).cancel()
 
-    def being_written(self, partition: int) -> asyncio.Future[Any] | None:
-        """Return the newest change of a partition while it is not kept yet."""
-        return self._sent.get(partition)
+    def written(self, partition: int) -> asyncio.Future[None] | None:
+        """Return when all that was put in a partition will be written; None when it is."""
+        return self._written.get(partition)
 
-    def _is_mine(self, session_id: str) -> bool:
-        return partition_of(session_id.encode(), self._partitions) in self._mine
+    async def run(self) -> None:
+        """Write at intervals. A change that is refused is an error: no state may be lost."""
+        while True:
+            await asyncio.sleep(self._interval_s)
+            await self.write()
 
-    def _on_sent(self, partition: int, sent: FutureMessage) -> None:
-        self._sent[partition] = sent
-        sent.add_done_callback(lambda sent: self._on_kept(partition, sent))
+    async def write(self) -> None:
+        """Write what has changed, and wait until it is kept."""
+        changes, self._changes = self._changes, {}
+        waiting = {partition: self._written[partition] for partition in changes}
+        sent = [
+            self._write(partition, key, value)
+            for partition, of_partition in changes.items()
+            for key, value in of_partition.items()
+        ]
+        await asyncio.gather(*sent)
+        for partition, written in waiting.items():
+            if self._written.get(partition) is written:
+                del self._written[partition]
+            if not written.done():
+                written.set_result(None)
 
-    def _on_kept(self, partition: int, sent: asyncio.Future[Any]) -> None:
-        if self._sent.get(partition) is sent:
-            del self._sent[partition]
-        if not sent.cancelled() and (error := sent.exception()):
-            self._fail(error)
+    def _change(self, key: bytes, value: bytes | None) -> None:
+        partition = self._partition_of(key)
+        if partition not in self._mine:
+            return
+        if value is None:
+            self._table.data.pop(key, None)
+        else:
+            self._table.data[key] = value
+        if partition not in self._changes:
+            self._changes[partition] = {}
+            self._written[partition] = asyncio.get_running_loop().create_future()
+        self._changes[partition][key] = value
+
+    async def _write(self, partition: int, key: bytes, value: bytes | None) -> None:
+        position = await self._send(CARRIED.name, key, value)
+        self._table.data.set_persisted_offset(TP(self._name, partition), position - 1)

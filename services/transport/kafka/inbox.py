@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
-from faust.types import TP, ChannelT, EventT
+from faust.types import TP, EventT, TopicT
 
 from services.core import metrics
 from services.core.errors import BadRequest
@@ -19,7 +19,7 @@ M = TypeVar("M", bound=Keyed)
 
 Event = EventT[Any]
 Bury = Callable[[Event, Exception], asyncio.Task[None]]
-BeingWritten = Callable[[int], asyncio.Future[Any] | None]
+Written = Callable[[int], asyncio.Future[Any] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Inbox(Generic[M]):
     """The messages of those partitions of a topic that are assigned to this process.
 
     in_flight: while so many messages are worked on, no more are taken.
-    being_written: what of a partition must be kept before a message of it is finished.
+    written: what of a partition must be kept before a message of it is finished.
     """
 
     def __init__(
@@ -52,17 +52,20 @@ class Inbox(Generic[M]):
         bury: Bury,
         *,
         in_flight: int,
-        being_written: BeingWritten,
+        written: Written,
     ) -> None:
         self.name = name
         self.topic = topic
         self.assigned: frozenset[int] = frozenset()
         self._app = app
         self._bury = bury
-        self._being_written = being_written
+        self._written = written
         self._room = asyncio.Semaphore(in_flight)
         self._prefixes: dict[int, Prefix[Event]] = {}
-        self._channel: ChannelT[Any] = aiter(raw_topic(app, name))
+        # Faust empties its own queues whenever it goes on after a rebalance; with a table to
+        # recover, it fetches before that, and what it fetched would be lost.
+        self._queue = app.FlowControlQueue(app.conf.stream_buffer_maxsize, clear_on_resume=False)
+        app.topics.add(cast(TopicT, raw_topic(app, name).clone_using_queue(self._queue)))
 
     async def messages(self) -> AsyncIterator[Received[M]]:
         """Yield what arrives; bytes that are no message are given up here."""
@@ -95,13 +98,13 @@ class Inbox(Generic[M]):
         return Standing(
             taken={partition: prefix.next_offset for partition, prefix in prefixes.items()},
             floors={partition: prefix.floor for partition, prefix in prefixes.items()},
-            queued=self._channel.queue.qsize(),
+            queued=self._queue.qsize(),
             held_s=max((prefix.held_s() for prefix in prefixes.values()), default=0.0),
         )
 
     async def _next(self) -> Event:
         while True:
-            event: Event = await anext(self._channel)
+            event: Event = await self._queue.get()
             # One that was fetched before a rebalance comes again.
             if event.message.generation_id == self._app.consumer_generation_id:
                 return event
@@ -116,11 +119,11 @@ class Inbox(Generic[M]):
         return Received(message, partial(self._done, prefix, event), reject)
 
     def _done(self, prefix: Prefix[Event], event: Event) -> None:
-        written = self._being_written(event.message.partition)
-        if written is None:
+        first = self._written(event.message.partition)
+        if first is None:
             self._finish(prefix, event.message.offset)
         else:
-            self._finish_after(written, prefix, event)
+            self._finish_after(first, prefix, event)
 
     def _finish_after(
         self, first: asyncio.Future[Any], prefix: Prefix[Event], event: Event

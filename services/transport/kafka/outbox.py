@@ -28,7 +28,7 @@ class Outbox:
         self._app = app
         self._gate = Gate(config.kafka_pace_s)
 
-    async def send(self, name: str, key: bytes, value: bytes, headers: Headers = ()) -> int:
+    async def send(self, name: str, key: bytes, value: bytes | None, headers: Headers = ()) -> int:
         """Append, and return the position once brokers keep it: the offset, plus one.
 
         Rides out brokers that restart. Unavailable when they stay away, Failed for a message that

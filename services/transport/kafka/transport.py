@@ -92,6 +92,8 @@ class KafkaTransport:
                 watchdog = Watchdog(self.config, list(running.inboxes.values()), running.reader)
                 watch.append(tasks.create_task(_raise_when_crashed(running.app)))
                 watch.append(tasks.create_task(watchdog.run()))
+                if running.carried is not None:
+                    watch.append(tasks.create_task(running.carried.run()))
                 yield
             finally:
                 self._running = None
@@ -99,6 +101,8 @@ class KafkaTransport:
                     task.cancel()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_STOPS_WITHIN_S):
+                        if running.carried is not None:
+                            await running.carried.write()
                         await running.app.stop()
                         await running.reader.stop()
 
@@ -132,7 +136,7 @@ class KafkaTransport:
         return inbox
 
     def _wire(self, tasks: asyncio.TaskGroup) -> _Running:
-        app = new_app(self.config, self._group)
+        app = new_app(self.config, self._group, tables=self._carries)
         app.producer_only = not self._follows
         outbox = Outbox(self.config, app)
         letters = DeadLetters(self._group, self.config.topic_prefix, outbox.send)
@@ -140,10 +144,7 @@ class KafkaTransport:
         def bury(event: Event, error: Exception) -> asyncio.Task[None]:
             return tasks.create_task(letters.bury(event, error))
 
-        def fail(error: BaseException) -> None:
-            tasks.create_task(_raise(error))  # noqa: RUF006 - the group keeps it
-
-        carried = CarriedTable(app, self.config, fail) if self._carries else None
+        carried = CarriedTable(app, self.config, outbox.send) if self._carries else None
         inboxes: dict[str, Inbox[Any]] = {
             topic.name: Inbox(
                 app,
@@ -151,7 +152,7 @@ class KafkaTransport:
                 self.config.topic(topic.name),
                 bury,
                 in_flight=self.config.kafka_in_flight,
-                being_written=carried.being_written if carried else lambda _partition: None,
+                written=carried.written if carried else lambda _partition: None,
             )
             for topic in self._follows
         }
@@ -160,7 +161,12 @@ class KafkaTransport:
         async def assign(_app: Any, assigned: Any, **_rest: Any) -> None:
             running.assign(assigned)
 
+        async def hand_over(_app: Any, _revoked: Any, **_rest: Any) -> None:
+            if carried is not None:
+                await carried.write()
+
         app.on_partitions_assigned.connect(assign)  # type: ignore[arg-type]
+        app.on_partitions_revoked.connect(hand_over)  # type: ignore[arg-type]
         return running
 
     def _while_running(self) -> _Running:
@@ -191,7 +197,3 @@ class KafkaCarriedStates:
 async def _raise_when_crashed(app: App) -> None:
     await app._crashed.wait()
     raise RuntimeError("the Kafka consumer broke") from app.crash_reason
-
-
-async def _raise(error: BaseException) -> None:
-    raise error
