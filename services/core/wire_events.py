@@ -28,9 +28,7 @@ def event_to_proto(told: CallerEvent) -> pb.ResponseEvent:
     """Write an event and whose it is."""
     # The names are the same on every protocol; protobuf's have no dots.
     field: dict[str, Any] = {told.event.type.replace(".", "_"): _to_proto(told.event)}
-    return pb.ResponseEvent(
-        session_id=told.session_id, channel=told.channel, id=told.id, **field
-    )
+    return pb.ResponseEvent(session_id=told.session_id, channel=told.channel, id=told.id, **field)
 
 
 def event_from_proto(proto: pb.ResponseEvent) -> CallerEvent:

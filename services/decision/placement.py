@@ -91,7 +91,7 @@ class Placement:
                 session_id,
                 heard=record.last_index,
                 decided=record.last_index,
-                turn=max((past.turn for past in (*record.turns, *record.open_turns)), default=0),
+                turn=record.newest_turn,
                 window_start=record.window_start,
                 window_unix_us=record.window_unix_us,
             ),

@@ -131,7 +131,7 @@ def _progress(session: Placed, heard: Heard) -> Callable[[SessionRecord], Sessio
     window_unix_us = session.window_unix_us
 
     def change(record: SessionRecord) -> SessionRecord:
-        known = {past.turn for past in (*record.turns, *record.open_turns)}
+        known = {past.turn for past in record.turns} | {turn.turn for turn in record.open_turns}
         opened = tuple(
             OpenTurn(start.turn, start.kind, heard.decision.index)
             for start in heard.decision.turns

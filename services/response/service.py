@@ -162,8 +162,8 @@ class ResponseService:
         if change == GIVEN_UP:
             failed = Failed()
             await telling.tell(ErrorEvent(failed.code, failed.message))
-        turns = max((past.turn for past in (*record.turns, *record.open_turns)), default=0)
-        await telling.tell(SessionClosed(_reason(change.reason), record.last_index + 1, turns))
+        chunks, turns = record.last_index + 1, record.newest_turn
+        await telling.tell(SessionClosed(_reason(change.reason), chunks, turns))
 
     async def _give_up(self, session_id: str) -> None:
         await self.sessions.send(SessionMessage(session_id, unix_us(), GIVEN_UP))

@@ -22,7 +22,6 @@ from services.core.messages import (
 )
 from services.decision.placement import Placement
 from services.decision.service import DecisionService
-from services.inference.local import LocalDecoderPool
 from services.state.behind import WriteBehind
 from services.state.memory import MemorySessionStore
 from services.state.port import SessionRecord
@@ -30,7 +29,8 @@ from services.transport.memory import MemoryTopic
 from soundflow.engine import Engine
 from soundflow.features import Features
 from soundflow.interaction import Action, SessionSpec
-from soundflow.null import NullDecoder, NullState
+from soundflow.null import NullState
+from tests.services.decision.replicas import Replicas
 from tests.waiting import DEADLINE_S, until
 
 
@@ -42,6 +42,7 @@ class Rig:
     features: MemoryTopic[FeaturesMessage]
     sessions: MemoryTopic[SessionMessage]
     decisions: MemoryTopic[DecisionMessage]
+    replicas: Replicas
 
     async def keep_record(self, session_id: str) -> None:
         await self.store.create(SessionRecord(session_id, SessionSpec("listen"), 0))
@@ -72,16 +73,26 @@ class Rig:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Rig]:
-    features = MemoryTopic[FeaturesMessage](groups=["decision"])
+async def running(
+    *,
+    features: MemoryTopic[FeaturesMessage] | None = None,
+    store: MemorySessionStore | None = None,
+    replicas: Replicas | None = None,  # whose engines run already
+) -> AsyncIterator[Rig]:
+    features = features or MemoryTopic[FeaturesMessage](groups=["decision"], kept=100)
     sessions = MemoryTopic[SessionMessage](groups=["decision", "test"])
     decisions = MemoryTopic[DecisionMessage](groups=["test"])
-    store, engine = MemorySessionStore(), Engine(NullDecoder())
-    placement = Placement(store, LocalDecoderPool(engine), features)
+    store = store or MemorySessionStore()
+    own = Replicas()
+    engines = [] if replicas else [replica.engine for replica in own.replicas]
+    replicas = replicas or own
+    placement = Placement(store, replicas, features)
     service = DecisionService(features, sessions, decisions, WriteBehind(store), placement)
-    tasks = [asyncio.create_task(part.run()) for part in (engine, service)]
+    engine = replicas.at("one").engine
+    tasks = [asyncio.create_task(part.run()) for part in engines]
+    tasks.append(asyncio.create_task(service.run()))
     try:
-        yield Rig(service, engine, store, features, sessions, decisions)
+        yield Rig(service, engine, store, features, sessions, decisions, replicas)
     finally:
         for task in tasks:
             task.cancel()
@@ -155,3 +166,75 @@ async def test_a_lost_chunk_ends_its_session_alone(rig: Rig) -> None:
 async def test_a_session_without_a_record_ends_alone(rig: Rig) -> None:
     await rig.send("nobody", 0)
     assert (await rig.announced(GIVEN_UP)).session_id == "nobody"
+
+
+def numbers(messages: list[DecisionMessage]) -> list[tuple[int, list[int]]]:
+    """What was decided: the newest chunk, and the turns that it opened."""
+    return [(m.decision.index, [start.turn for start in m.decision.turns]) for m in messages]
+
+
+async def test_a_session_whose_decoder_is_lost_goes_on_on_another(rig: Rig) -> None:
+    await rig.keep_record("a")
+    one, two = rig.replicas.replicas
+    before = []
+    for index in range(7):  # the null model opens a turn after every fifth chunk
+        await rig.send("a", index)
+        before += await rig.decided_up_to("a", index)
+    one.mute = True
+    for index in (7, 8, 9):
+        await rig.send("a", index)
+    await until(lambda: one.heard[-1] == 9)
+    one.lose()
+    after = await rig.decided_up_to("a", 9)
+    for index in range(10, 13):
+        await rig.send("a", index)
+    after += await rig.decided_up_to("a", 12)
+    assert [turns for _, turns in numbers(before) if turns] == [[1]]
+    assert [turns for _, turns in numbers(after) if turns] == [[2]]
+    decided = [index for index, _ in numbers(before + after)]
+    assert decided == sorted(set(decided))
+    assert rig.store._records["a"].decoder == "two"
+    assert two.heard[-1] == 12
+
+
+async def test_a_decoder_that_forgot_a_session_is_given_what_it_needs_again(rig: Rig) -> None:
+    await rig.keep_record("a")
+    for index in range(3):
+        await rig.send("a", index)
+        await rig.decided_up_to("a", index)
+    await rig.engine.close("a")
+    await rig.send("a", 3)
+    assert numbers(await rig.decided_up_to("a", 3)) == [(3, [])]
+    assert rig.store._records["a"].decoder == "one"
+
+
+async def test_an_instruction_reaches_the_decoder_that_follows_a_lost_one(rig: Rig) -> None:
+    await rig.keep_record("a")
+    await rig.send("a", 0)
+    await rig.decided_up_to("a", 0)
+    one, two = rig.replicas.replicas
+    one.lose()
+    await rig.change("a", Instructed("count the dogs"))
+    await until(lambda: "a" in two.engine._sessions)
+    await until(lambda: two.engine._sessions["a"].state.instruction == "count the dogs")
+
+
+async def test_another_replica_of_the_service_takes_over_without_a_gap_or_a_repeat() -> None:
+    features = MemoryTopic[FeaturesMessage](groups=["decision"], kept=100)
+    store, replicas = MemorySessionStore(), Replicas()
+    stepping = asyncio.create_task(replicas.at("one").engine.run())
+    async with running(features=features, store=store, replicas=replicas) as first:
+        await first.keep_record("a")
+        for index in range(6):
+            await first.send("a", index)
+            await first.decided_up_to("a", index)
+        await until(lambda: store._records["a"].last_index == 5)
+    async with running(features=features, store=store, replicas=replicas) as second:
+        for index in (4, 5, 6, 7):  # two of them were not acknowledged
+            await second.send("a", index)
+        messages = await second.decided_up_to("a", 7)
+    decided = [index for index, _ in numbers(messages)]
+    assert decided == sorted(set(decided))
+    assert [turns for index, turns in numbers(messages) if index > 4 and turns] == []
+    stepping.cancel()
+    await asyncio.gather(stepping, return_exceptions=True)
