@@ -85,15 +85,22 @@ class Parts:
             "SOUNDFLOW_HOST": HOST,
             **{f"SOUNDFLOW_{purpose.upper()}_PORT": str(port) for purpose, port in ports.items()},
             "SOUNDFLOW_KAFKA_BROKERS": self.kafka.brokers,
-            "SOUNDFLOW_TOPIC_PREFIX": self.settings.topic_prefix,
+            "SOUNDFLOW_TOPIC_PREFIX": self.settings.prefix,
             "SOUNDFLOW_REDIS_URL": self.redis.url,
+            "SOUNDFLOW_REDIS_PREFIX": self.settings.prefix,
             "SOUNDFLOW_TRITON_ENCODERS": ",".join(self._addresses("encoder", "grpc")),
             "SOUNDFLOW_TRITON_DECODERS": ",".join(self._addresses("decoder", "grpc")),
         }
 
+    @property
+    def topics_command(self) -> Sequence[str]:
+        """What creates the topics that the broker lacks."""
+        return ["soundflow", "topics", "create"]
+
     def create_topics(self) -> None:
-        """Create what topics the broker lacks. Raises NotReady."""
-        command = [str(Path(sys.executable).with_name("soundflow")), "topics", "create"]
+        """Create them. Raises NotReady."""
+        soundflow, *arguments = self.topics_command
+        command = [str(Path(sys.executable).with_name(soundflow)), *arguments]
         env = {**os.environ, **self.service_environment(self.services[0].name)}
         done = subprocess.run(command, env=env, capture_output=True, text=True)
         if done.returncode != 0:

@@ -36,7 +36,7 @@ class StackSettings:
     """The platform on one machine.
 
     model: as `soundflow serve` names it. replicas: of each service. encoders, decoders: Triton
-    servers. folder: of all that it writes. chosen_ports: by part, where they are not the table's.
+    servers. prefix: of topics and keys. folder: of all that it writes. chosen_ports: by part, where they are not the table's.
     """
 
     folder: Path = ROOT / "build" / "stack"
@@ -44,7 +44,7 @@ class StackSettings:
     replicas: int = 1
     encoders: int = 2
     decoders: int = 2
-    topic_prefix: str = "soundflow"
+    prefix: str = "soundflow"
     chosen_ports: Ports = field(default_factory=dict)
 
     def __post_init__(self) -> None:

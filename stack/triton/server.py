@@ -69,13 +69,20 @@ class TritonServer(Server):
             f"--model-repository={self.repository.resolve()}",
             f"--backend-directory={folder / 'backends'}",
             f"--backend-config=python,shm-region-prefix-name={self._shared_memory}",
-            "--model-control-mode=explicit",
-            *(f"--load-model={model}" for model in self.models),
+            *sorted(self.options),
             *(f"--{purpose}-address={HOST}" for purpose in self.ports),
             *(f"--{purpose}-port={port}" for purpose, port in self.ports.items()),
             "--allow-gpu-metrics=false",
-            "--exit-timeout-secs=10",
         ]
+
+    @property
+    def options(self) -> set[str]:
+        """What a server of these models is told wherever it runs."""
+        return {
+            "--model-control-mode=explicit",
+            *(f"--load-model={model}" for model in self.models),
+            "--exit-timeout-secs=10",
+        }
 
     def environment(self) -> Mapping[str, str]:
         """Return what makes the server and its models run in their own environment."""
