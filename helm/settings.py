@@ -14,12 +14,14 @@ from pydantic_settings import BaseSettings
 from services.core.runner import RunnerConfig
 from services.inference.config import InferenceConfig
 from services.ingestion.config import IngestionConfig
+from services.state.redis.config import RedisConfig
 from services.transport.kafka.config import KafkaConfig
 
 SCHEMA = Path(__file__).parent / "soundflow" / "values.schema.json"
 
 SECTIONS: Mapping[str, type[BaseSettings]] = {
     "kafka": KafkaConfig,
+    "redis": RedisConfig,
     "runner": RunnerConfig,
     "ingestion": IngestionConfig,
     "inference": InferenceConfig,

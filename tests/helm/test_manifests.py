@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
-from helm.check import CHART, Manifest, render, variants
+from helm.check import CHART, ROOT, Manifest, render, variants
+from services.cli.main import app
 
 pytestmark = pytest.mark.usefixtures("helm")
 
@@ -124,14 +126,17 @@ def test_ingestion_is_given_time_to_drain() -> None:
     assert pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"] == ["sleep", "5"]
 
 
-def test_a_secret_reaches_those_who_read_it_and_nobody_else() -> None:
+@pytest.mark.parametrize(
+    ("secret", "readers"), [("chat", {"encoder", "decoder"}), ("redis", SERVICES)]
+)
+def test_a_secret_reaches_those_who_read_it_and_nobody_else(secret: str, readers: set[str]) -> None:
     holders = {
         labels[COMPONENT]
         for labels, pod in pods(render("--values", str(FULL)))
         for entry in pod["containers"][0]["env"]
-        if entry.get("valueFrom", {}).get("secretKeyRef", {}).get("name") == "chat"
+        if entry.get("valueFrom", {}).get("secretKeyRef", {}).get("name") == secret
     }
-    assert holders == {"encoder", "decoder"}
+    assert holders == readers
 
 
 def test_network_policies_let_in_who_must_come_in() -> None:
@@ -165,3 +170,17 @@ def test_rules_and_dashboards_arrive_as_they_are_in_their_files() -> None:
     [dashboards] = [m["data"] for m in manifests if m["kind"] == "ConfigMap"]
     overview = json.loads(dashboards["soundflow-overview.json"])
     assert overview == json.loads((CHART / "dashboards" / "overview.json").read_text())
+
+
+def test_commands_are_ones_that_the_image_has() -> None:
+    found = workloads(render("--values", str(FULL)))
+    for service in SERVICES:
+        [container] = found[service]["spec"]["template"]["spec"]["containers"]
+        assert container["command"][:2] == ["python", "-m"]
+        assert (ROOT / f"{container['command'][2].replace('.', '/')}.py").exists()
+    [container] = found["topics"]["spec"]["template"]["spec"]["containers"]
+    soundflow, *arguments = container["command"]
+    assert soundflow == "soundflow"
+    # What it does not know, it refuses before it looks at --help.
+    assert CliRunner().invoke(app, [*arguments, "--help"]).exit_code == 0
+    assert CliRunner().invoke(app, [*arguments, "--unknown", "--help"]).exit_code != 0

@@ -34,9 +34,11 @@ def test_wrong_values_are_refused_by_name(wrong: str, told: str) -> None:
         render(*DEFAULT, "--set", wrong)
 
 
-def test_the_address_of_kafka_must_be_said() -> None:
-    with pytest.raises(CheckFailed, match=r"config\.kafka\.kafkaBrokers"):
+def test_the_addresses_of_kafka_and_redis_must_be_said() -> None:
+    with pytest.raises(CheckFailed, match=r"config\.kafka\.kafkaBrokers is empty"):
         render()
+    with pytest.raises(CheckFailed, match=r"secrets\.redis\.redisUrl is empty"):
+        render("--set", "config.kafka.kafkaBrokers=kafka:9092")
 
 
 def test_more_replicas_than_partitions_are_refused() -> None:

@@ -17,7 +17,7 @@ OTHER_DEFAULTS = {
     ("kafka", "kafkaBrokers"): "",
     ("ingestion", "shutdownGraceS"): 60,
 }
-CALLS = ("--set", "config.kafka.kafkaBrokers=kafka:9092")
+CALLS = ("--set", "config.kafka.kafkaBrokers=kafka:9092,secrets.redis.redisUrl.value=redis://here")
 
 each_section = pytest.mark.parametrize(("section", "kind"), SECTIONS.items(), ids=list(SECTIONS))
 
@@ -88,6 +88,7 @@ config:
     assert kafka.model_dump()["kafka_send_timeout_s"] == 12.5
     assert faces.model_dump()["max_task_bytes"] == 3 << 30
     assert faces.model_dump()["idle_close_s"] == 0.25
+    assert SECTIONS["redis"]().model_dump()["redis_url"].get_secret_value() == "redis://here"
     assert faces.model_dump()["host"] == "0.0.0.0"
 
 

@@ -63,7 +63,7 @@ out: Helm knows only floats.
 {{- end }}
 {{- end -}}
 
-{{/* Settings that nobody should read in a manifest, each out of a Secret that exists. */}}
+{{/* Settings that are secrets: out of a Secret that exists, or as they are. */}}
 {{- define "soundflow.secretEnv" -}}
 {{- range $key, $from := . }}
 {{- if $from.secret }}
@@ -71,7 +71,10 @@ out: Helm knows only floats.
   valueFrom:
     secretKeyRef:
       name: {{ $from.secret }}
-      key: {{ required (printf "the key of the Secret %s that holds %s" $from.secret $key) $from.key }}
+      key: {{ required (printf "secrets: say which key of %s holds %s" $from.secret $key) $from.key }}
+{{- else if $from.value }}
+- name: SOUNDFLOW_{{ snakecase $key | upper }}
+  value: {{ $from.value | quote }}
 {{- end }}
 {{- end }}
 {{- end -}}

@@ -23,7 +23,7 @@ admin: {{ $config.runner.adminPort | int }}
 
 {{/* The sections of `config` that a service reads: those that all share, then its own. */}}
 {{- define "soundflow.serviceSettings" -}}
-{{- $sections := list "kafka" "runner" -}}
+{{- $sections := list "kafka" "redis" "runner" -}}
 {{- if hasKey .root.Values.config .component -}}
 {{- $sections = append $sections .component -}}
 {{- end -}}
@@ -36,6 +36,11 @@ admin: {{ $config.runner.adminPort | int }}
 {{- $kafka := .root.Values.config.kafka -}}
 {{- if not $kafka.kafkaBrokers -}}
 {{- fail "config.kafka.kafkaBrokers is empty: say where your Kafka is, as host:port" -}}
+{{- end -}}
+{{- with .root.Values.secrets.redis.redisUrl -}}
+{{- if not (or .secret .value) -}}
+{{- fail "secrets.redis.redisUrl is empty: say where your Redis is, as a Secret and its key, or as a value" -}}
+{{- end -}}
 {{- end -}}
 {{- $most := ternary .service.autoscaling.maxReplicas .service.replicas .service.autoscaling.enabled -}}
 {{- if and (ne .component "ingestion") (gt (int $most) (int $kafka.kafkaPartitions)) -}}
