@@ -36,7 +36,8 @@ class StackSettings:
     """The platform on one machine.
 
     model: as `soundflow serve` names it. replicas: of each service. encoders, decoders: Triton
-    servers. prefix: of topics and keys. folder: of all that it writes. chosen_ports: by part, where they are not the table's.
+    servers. prefix: of topics and keys. folder: of all that it writes. chosen_ports: by part,
+    where they are not the table's.
     """
 
     folder: Path = ROOT / "build" / "stack"
