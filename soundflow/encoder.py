@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
 from soundflow.audio import Chunk
-from soundflow.features import Features
+from soundflow.features import Features, TensorSpec
 
 StateT = TypeVar("StateT")
 
@@ -19,6 +19,11 @@ class Encoder(Protocol[StateT]):
 
     Calls block and may come from any thread, one at a time.
     """
+
+    @property
+    def tensors(self) -> Sequence[TensorSpec]:
+        """The tensors of each chunk's features; known without weights, by the class."""
+        ...
 
     def initial(self) -> StateT:
         """Return the state of a session that has heard nothing."""
@@ -43,18 +48,18 @@ class Encoder(Protocol[StateT]):
 def encode_carried(
     encoder: Encoder[Any], batch: Sequence[tuple[Chunk, bytes]]
 ) -> list[tuple[Features, bytes] | Exception]:
-    """Encode chunks whose states travel as bytes; a state that is none is refused in its place."""
+    """Encode chunks whose states travel as bytes.
+
+    A state that is none, or a chunk that cannot be encoded, gets its error in its place.
+    """
     states = [_loaded(encoder, state) for _, state in batch]
     good = [
         (chunk, state)
         for (chunk, _), state in zip(batch, states, strict=True)
         if not isinstance(state, ValueError)
     ]
-    encoded = iter(encoder.encode(good) if good else ())
-    return [
-        state if isinstance(state, ValueError) else _dumped(encoder, *next(encoded))
-        for state in states
-    ]
+    encoded = iter(_encoded(encoder, good))
+    return [state if isinstance(state, ValueError) else next(encoded) for state in states]
 
 
 def _loaded(encoder: Encoder[Any], state: bytes) -> Any:  # whatever the encoder carries
@@ -66,5 +71,14 @@ def _loaded(encoder: Encoder[Any], state: bytes) -> Any:  # whatever the encoder
         return error
 
 
-def _dumped(encoder: Encoder[StateT], features: Features, state: StateT) -> tuple[Features, bytes]:
-    return features, encoder.dump(state)
+def _encoded(
+    encoder: Encoder[StateT], batch: Sequence[tuple[Chunk, StateT]]
+) -> list[tuple[Features, bytes] | Exception]:
+    if not batch:
+        return []
+    try:
+        return [(features, encoder.dump(state)) for features, state in encoder.encode(batch)]
+    except Exception as error:
+        if len(batch) == 1:
+            return [error]
+    return [encoded for one in batch for encoded in _encoded(encoder, [one])]

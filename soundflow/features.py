@@ -10,6 +10,27 @@ Tensor = NDArray[Any]  # each encoder says which types it makes
 
 
 @dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """What an encoder says of a tensor that it makes of every chunk.
+
+    dtype: numpy's name. shape: -1 where the length varies, which only the first axis's may.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if -1 in self.shape[1:]:
+            raise ValueError(f"only the first axis of a tensor may vary, got {self.shape=}")
+
+    @property
+    def varies(self) -> bool:
+        """Whether the first axis has another length from chunk to chunk."""
+        return self.shape[:1] == (-1,)
+
+
+@dataclass(frozen=True, slots=True)
 class Features:
     """The encoder's view of one chunk of one session.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from soundflow.audio import Chunk
 from soundflow.decoder import Speaking, Spoken, Verdict
-from soundflow.features import Features
+from soundflow.features import Features, TensorSpec
 from soundflow.interaction import (
     Ability,
     Action,
@@ -27,7 +27,9 @@ RESPOND_EVERY_CHUNKS = 5
 
 
 class NullEncoder:
-    """Features: `level` (1,) float32, the chunk's RMS. State: nothing."""
+    """Features: `level`, the chunk's RMS. State: nothing."""
+
+    tensors = (TensorSpec("level", "float32", (1,)),)
 
     def initial(self) -> None:
         """Return the state of a session that has heard nothing."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from soundflow.audio import CHUNK_SAMPLES, Chunk
 from soundflow.checkpoint import locate
-from soundflow.features import Features
+from soundflow.features import Features, TensorSpec
 from soundflow.frontend import (
     HOP_SAMPLES,
     WHISPER_CARRY_SAMPLES,
@@ -39,6 +39,7 @@ PATCH_CARRY_FRAMES = PATCH_FRAMES - FRAMES  # 56
 # `class_scores_scale` with their `_zero_point`s. The graph's SHA-256 is pinned with the weights.
 AUDIO_SCALE, AUDIO_ZERO = 0.047937885, 144
 LOGIT_SCALE, LOGIT_ZERO = 0.7565417, 190
+SOUND_CLASSES = 521
 # The probability of each of the 256 values that a class's logit can take.
 SCORES = (1.0 / (1.0 + np.exp(-LOGIT_SCALE * (np.arange(256) - LOGIT_ZERO)))).astype(np.float32)
 
@@ -80,6 +81,13 @@ class CascadeEncoder:
     `speech` (12 or 13,): Silero's probability for each 32 ms window finished in the chunk.
     `level_db` (1,): RMS of the chunk in dB below full scale, at least -100.
     """
+
+    tensors = (
+        TensorSpec("log_mel", "float32", (FRAMES, WHISPER_MELS)),
+        TensorSpec("sound_scores", "float32", (SOUND_CLASSES,)),
+        TensorSpec("speech", "float32", (-1,)),
+        TensorSpec("level_db", "float32", (1,)),
+    )
 
     def __init__(self, yamnet: Path, silero: Path) -> None:
         """Load the two graphs from their folders."""

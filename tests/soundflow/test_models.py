@@ -53,6 +53,16 @@ def test_features_keep_their_chunks_place(model: Model, speech: list[Chunk]) -> 
     assert {features.session_id for features in heard} == {"speech"}
 
 
+def test_the_tensors_are_those_declared(model: Model, speech: list[Chunk]) -> None:
+    for features in encode(model, speech):
+        assert list(features.tensors) == [spec.name for spec in model.encoder.tensors]
+        for spec in model.encoder.tensors:
+            tensor = features.tensors[spec.name]
+            assert tensor.dtype.name == spec.dtype
+            assert len(tensor.shape) == len(spec.shape)
+            assert tensor.shape[spec.varies :] == spec.shape[spec.varies :]
+
+
 def test_another_replica_goes_on_with_the_same_numbers(model: Model, speech: list[Chunk]) -> None:
     whole = encode(model, speech)
     state: Any = model.encoder.initial()
