@@ -6,8 +6,8 @@ from services.decision.placement import Placement
 from services.decision.service import GROUP, DecisionService
 from services.inference.config import InferenceConfig
 from services.inference.triton import run_decoders
-from services.state.config import RedisConfig
-from services.state.redis import run_store
+from services.state.redis.config import RedisConfig
+from services.state.redis.running import run_store
 from services.transport.kafka.config import KafkaConfig
 from services.transport.kafka.transport import KafkaTransport
 

@@ -5,8 +5,8 @@ from services.core.runner import Health, run
 from services.inference.config import InferenceConfig
 from services.inference.triton import run_decoders
 from services.response.service import GROUP, ResponseService
-from services.state.config import RedisConfig
-from services.state.redis import run_store
+from services.state.redis.config import RedisConfig
+from services.state.redis.running import run_store
 from services.transport.grpc_delivery import run_delivery
 from services.transport.kafka.config import KafkaConfig
 from services.transport.kafka.transport import KafkaTransport
