@@ -25,11 +25,15 @@ class Verdict:
 
     unsettled: silent, but what was heard is still being worked out; the session is stepped by
     `speak`, as if it spoke, before it listens again.
+    window_start: a session that is opened with `memory` and hears the chunks from here on is as
+    this one is now; None = as the verdict before said.
     """
 
     action: Action
     turns: tuple[TurnStart, ...] = ()
     unsettled: bool = False
+    window_start: int | None = None
+    memory: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,12 @@ class Decoder(Protocol[StateT]):
         """Release threads and memory; no call follows."""
         ...
 
-    def open(self, spec: SessionSpec, history: Sequence[PastTurn]) -> StateT:
-        """Make a session's state."""
+    def open(self, spec: SessionSpec, history: Sequence[PastTurn], memory: str = "") -> StateT:
+        """Make a session's state.
+
+        history: its finished turns. memory: of the verdict it is rebuilt from; it hears the chunks
+        from that verdict's window_start on again. "" = it hears everything.
+        """
         ...
 
     def listen(

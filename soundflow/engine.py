@@ -21,7 +21,6 @@ from soundflow.engine_session import (
     OutOfOrder,
     Queued,
     Session,
-    Turn,
 )
 from soundflow.features import Features
 from soundflow.interaction import (
@@ -93,11 +92,11 @@ class Engine(Generic[StateT]):
         """
         if session := self._sessions.get(session_id):
             return session.next_index
-        state = await self._on_thread(self._decoder.open, spec, past.turns)
+        state = await self._on_thread(self._decoder.open, spec, past.turns, past.memory)
         if session := self._sessions.get(session_id):  # opened meanwhile
             await self._on_thread(self._decoder.close, state)
             return session.next_index
-        session = Session(session_id, state, next_index=past.window_start)
+        session = Session.rebuilt(session_id, state, past)
         self._sessions[session_id] = session
         self._by_state[id(state)] = session
         return session.next_index
@@ -105,7 +104,8 @@ class Engine(Generic[StateT]):
     def hear(self, features: Features) -> asyncio.Future[Heard]:
         """Queue a chunk's features; the future is done once they were drained.
 
-        A repeated chunk changes nothing and gets the newest decision. NotOpen, OutOfOrder.
+        A repeated chunk changes nothing and gets the decision that covers it, or, when that is
+        long ago, the oldest that is kept. NotOpen, OutOfOrder.
         """
         session = self._session(features.session_id)
         heard: asyncio.Future[Heard] = asyncio.get_running_loop().create_future()
@@ -124,20 +124,12 @@ class Engine(Generic[StateT]):
         return heard
 
     async def speak(self, session_id: str, turn: int) -> AsyncIterator[Piece]:
-        """Yield a turn's pieces as they are made, until its end. One follower a turn."""
+        """Yield all pieces of a turn, as they are made, until its end. Anyone may follow again."""
         session = self._session(session_id)
         if turn not in session.turns:
             raise EngineError(f"session {session_id!r} has no turn {turn} to speak")
-        stream = session.turns[turn]
-        while True:
-            while not stream.pieces:
-                stream.changed.clear()
-                await stream.changed.wait()
-            piece = stream.pieces.popleft()
+        async for piece in session.turns[turn].follow():
             yield piece
-            if piece.ended:
-                session.turns.pop(turn, None)
-                return
 
     async def instruct(self, session_id: str, text: str) -> None:
         """Follow `text` from the next chunk on."""
@@ -146,9 +138,14 @@ class Engine(Generic[StateT]):
     async def cancel(self, session_id: str, turn: int) -> None:
         """End a turn early; one that is over already is no error."""
         session = self._session(session_id)
-        if turn not in session.turns:
+        if turn not in session.turns or session.turns[turn].over:
             return
-        await self._on_thread(self._decoder.cancel, session.state, turn)
+        own = session.numbering.decoders(turn)
+        if own is None:  # it is still to be found again
+            session.numbering.finish(turn)
+            session.turns.put(Piece(turn, sequence=0, ended=EndReason.CANCELLED))
+            return
+        await self._on_thread(self._decoder.cancel, session.state, own)
         self._ready(session.state)
 
     async def close(self, session_id: str) -> None:
@@ -159,7 +156,7 @@ class Engine(Generic[StateT]):
         self._by_state.pop(id(session.state), None)
         for queued in (*session.in_step.queue, *session.queue):
             queued.fail(NotOpen(f"session {session_id!r} was closed"))
-        self._end_turns(session, EndReason.CANCELLED)
+        session.turns.end_all(EndReason.CANCELLED)
         await self._on_thread(self._decoder.close, session.state)
 
     # One step
@@ -177,9 +174,7 @@ class Engine(Generic[StateT]):
 
     async def _listen(self, sessions: list[Session[StateT]]) -> None:
         for session in sessions:
-            session.in_step = Drained(tuple(session.queue), session.dropped)
-            session.queue.clear()
-            session.dropped = None
+            session.drain()
         batch = [(s.state, [queued.features for queued in s.in_step.queue]) for s in sessions]
         for session, verdict in zip(
             sessions, await self._step_decoder(self._decoder.listen, batch), strict=True
@@ -189,18 +184,20 @@ class Engine(Generic[StateT]):
     def _decide(self, session: Session[StateT], verdict: Verdict | Exception) -> None:
         if isinstance(verdict, Exception):
             log.error("session %s failed while listening", session.session_id, exc_info=verdict)
-            self._end_turns(session, EndReason.ERROR)
+            session.turns.end_all(EndReason.ERROR)
             verdict = Verdict(Action.SILENT)
+        session.remember(verdict)
         drained, session.in_step = session.in_step, Drained()
         newest = drained.queue[-1].features.index
-        decision = Decision(session.session_id, newest, verdict.action, verdict.turns)
-        for start in verdict.turns:
-            session.turns.setdefault(start.turn, Turn())
+        turns = session.numbering.name(verdict.turns, newest)
+        for start in turns:
+            session.turns.open(start.turn)
         if verdict.action is Action.RESPOND or verdict.unsettled:
             session.mode, session.waiting = Mode.SPEAKING, False
-        session.decision = decision
-        for queued in drained.queue:
-            queued.answer(Heard(decision, drained.dropped))
+        action = Action.RESPOND if turns else Action.SILENT
+        decision = Decision(session.session_id, newest, action, turns)
+        session.answer(drained, decision)
+        session.end_replay()
 
     async def _speak(self, sessions: list[Session[StateT]]) -> None:
         for session in sessions:
@@ -214,11 +211,11 @@ class Engine(Generic[StateT]):
     def _say(self, session: Session[StateT], step: Spoken | Exception) -> None:
         if isinstance(step, Exception):
             log.error("session %s failed while speaking", session.session_id, exc_info=step)
-            self._end_turns(session, EndReason.ERROR)
+            session.turns.end_all(EndReason.ERROR)
             step = Spoken((), Speaking.DONE)
         for piece in step.pieces:
-            if piece.turn in session.turns:
-                session.turns[piece.turn].put(piece)
+            if translated := session.numbering.translate(piece):
+                session.turns.put(translated)
         if step.speaking is Speaking.MORE:
             session.waiting = False
         if step.speaking is Speaking.DONE:
@@ -244,9 +241,10 @@ class Engine(Generic[StateT]):
             if queued.features.index == index:
                 queued.waiters.append(heard)
                 return
-        if session.decision is None:
+        known = session.answers.find(index)
+        if known is None:
             raise OutOfOrder(f"session {session.session_id!r} has no decision on chunk {index}")
-        heard.set_result(Heard(session.decision))
+        heard.set_result(known)
 
     def _drop_overrun(self, session: Session[StateT]) -> None:
         while len(session.queue) > self._queue_chunks:
@@ -256,10 +254,6 @@ class Engine(Generic[StateT]):
             session.dropped = Overrun(first, index)
             # The next decision answers for it, so who waits for it gets that one.
             session.queue[0].waiters += oldest.waiters
-
-    def _end_turns(self, session: Session[StateT], reason: EndReason) -> None:
-        for turn, stream in session.turns.items():
-            stream.put(Piece(turn, sequence=0, ended=reason))
 
     async def _step_decoder(
         self,

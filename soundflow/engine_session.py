@@ -1,4 +1,4 @@
-"""What the engine keeps of each session: the queue, what a step hears of it, turns to be said."""
+"""What the engine keeps of each session: the queue, what a step hears of it, what was answered."""
 
 import asyncio
 from collections import deque
@@ -7,10 +7,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, TypeVar
 
+from soundflow.decoder import Verdict
+from soundflow.engine_replay import Numbering
+from soundflow.engine_turns import Turns
 from soundflow.features import Features
-from soundflow.interaction import Decision, Overrun, Piece
+from soundflow.interaction import Action, Decision, EndReason, Overrun, Past, Piece
 
 StateT = TypeVar("StateT")
+
+KEPT_ANSWERS = 512  # chunks: more than are ever on their way
 
 
 class EngineError(Exception):
@@ -37,11 +42,13 @@ class Heard:
     """The answer to a chunk: the decision that covers it, and what was dropped before it.
 
     window_start: the oldest chunk that the session's state depends on now.
+    memory: what of the state the chunks from there on do not tell; only the decoder reads it.
     """
 
     decision: Decision
     dropped: Overrun | None = None
     window_start: int = 0
+    memory: str = ""
 
 
 @dataclass(slots=True)
@@ -72,33 +79,102 @@ class Drained:
     dropped: Overrun | None = None
 
 
-@dataclass(slots=True)
-class Turn:
-    """A turn's pieces that nobody has taken yet."""
+class Answers:
+    """What was answered to a session's newest chunks, for those that are asked about again."""
 
-    pieces: deque[Piece] = field(default_factory=deque)
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    def __init__(self) -> None:
+        self._answers: dict[int, Heard] = {}
 
-    def put(self, piece: Piece) -> None:
-        """Append a piece; it takes the place of an unread provisional one of its sequence."""
-        newest = self.pieces[-1] if self.pieces else None
-        if newest and not newest.final and newest.sequence == piece.sequence and not piece.ended:
-            self.pieces.pop()
-        self.pieces.append(piece)
-        self.changed.set()
+    def keep(self, first: int, last: int, heard: Heard) -> None:
+        """Keep one for chunks `first..last`."""
+        self._answers |= dict.fromkeys(range(first, last + 1), heard)
+        while len(self._answers) > KEPT_ANSWERS:
+            del self._answers[next(iter(self._answers))]
+
+    def find(self, index: int) -> Heard | None:
+        """Return the answer to a chunk; the oldest kept where its own is forgotten."""
+        oldest = next(iter(self._answers.values()), None)
+        return self._answers.get(index, oldest)
 
 
 @dataclass(slots=True)
 class Session(Generic[StateT]):
-    """One session of the engine. state: the decoder's. turns: those not followed to their end."""
+    """One session of the engine. state: the decoder's.
+
+    replayed_until: the newest chunk that is heard only to rebuild the state; -1 = none.
+    window_start, memory: what the decoder said last of where it would begin again.
+    """
 
     session_id: str
     state: StateT
+    numbering: Numbering
+    next_index: int = 0
+    replayed_until: int = -1
+    window_start: int = 0
+    memory: str = ""
     mode: Mode = Mode.LISTENING
     waiting: bool = False  # speaks, but its next text is not there yet
-    next_index: int = 0
     queue: deque[Queued] = field(default_factory=deque)
     in_step: Drained = field(default_factory=Drained)
     dropped: Overrun | None = None
-    decision: Decision | None = None
-    turns: dict[int, Turn] = field(default_factory=dict)
+    answers: Answers = field(default_factory=Answers)
+    turns: Turns = field(default_factory=Turns)
+
+    @classmethod
+    def rebuilt(cls, session_id: str, state: StateT, past: Past) -> "Session[StateT]":
+        """Make a session that goes on after its past."""
+        session = cls(
+            session_id,
+            state,
+            Numbering(past),
+            next_index=past.window_start,
+            replayed_until=past.decided,
+            window_start=past.window_start,
+            memory=past.memory,
+        )
+        for turn in past.open_turns:
+            session.turns.open(turn.turn)
+        if past.decided >= 0:  # what is older than the window was decided on, nobody knows how
+            decision = Decision(session_id, past.decided, Action.SILENT)
+            known = Heard(decision, None, past.window_start, past.memory)
+            session.answers.keep(past.window_start - 1, past.window_start - 1, known)
+        session.end_replay()
+        return session
+
+    @property
+    def replaying(self) -> bool:
+        """Whether what it hears next was decided on before."""
+        return self.next_undecided <= self.replayed_until
+
+    @property
+    def next_undecided(self) -> int:
+        """The oldest chunk that is not decided on here."""
+        waiting = (*self.in_step.queue, *self.queue)
+        return waiting[0].features.index if waiting else self.next_index
+
+    def drain(self) -> None:
+        """Let the next step hear what is queued; when replayed, chunk by chunk, as it was."""
+        chunks = 1 if self.replaying else len(self.queue)
+        drained = tuple(self.queue.popleft() for _ in range(chunks))
+        self.in_step, self.dropped = Drained(drained, self.dropped), None
+
+    def remember(self, verdict: Verdict) -> None:
+        """Note where the decoder would begin again."""
+        if verdict.window_start is not None:
+            self.window_start, self.memory = verdict.window_start, verdict.memory
+
+    def answer(self, drained: Drained, decision: Decision) -> None:
+        """Tell all who wait, and whoever asks again."""
+        first = drained.queue[0].features.index
+        if drained.dropped:
+            first = drained.dropped.first
+        heard = Heard(decision, drained.dropped, self.window_start, self.memory)
+        self.answers.keep(first, decision.index, heard)
+        for queued in drained.queue:
+            queued.answer(heard)
+
+    def end_replay(self) -> None:
+        """End the open turns that were not found again, once all that is known was heard."""
+        if not self.replaying:
+            for turn in self.numbering.give_up():
+                self.turns.put(Piece(turn, sequence=0, ended=EndReason.ERROR))

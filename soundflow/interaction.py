@@ -141,12 +141,14 @@ class Past:
     turns: those finished, oldest first. open_turns: those not finished.
     window_start: the oldest chunk that the lost state depended on; hearing begins again there.
     decided: the newest chunk whose decision is known already; -1 where none is.
+    memory: what else the decoder wanted to know; it belongs to that window_start.
     """
 
     turns: tuple[PastTurn, ...] = ()
     open_turns: tuple[OpenTurn, ...] = ()
     window_start: int = 0
     decided: int = -1
+    memory: str = ""
 
 
 NOTHING_PAST = Past()

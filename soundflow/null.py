@@ -73,7 +73,7 @@ class NullDecoder:
     def stop(self) -> None:
         """Nothing to release."""
 
-    def open(self, spec: SessionSpec, history: Sequence[PastTurn]) -> NullState:
+    def open(self, spec: SessionSpec, history: Sequence[PastTurn], memory: str = "") -> NullState:
         """Make a session that goes on after its history."""
         return NullState(spec.instruction, turn=max((past.turn for past in history), default=0))
 
@@ -101,11 +101,13 @@ class NullDecoder:
     def _decide(self, state: NullState, queue: Sequence[Features]) -> Verdict:
         due = any((features.index + 1) % RESPOND_EVERY_CHUNKS == 0 for features in queue)
         if not due:
-            return Verdict(Action.SILENT)
+            return Verdict(Action.SILENT, window_start=queue[-1].index + 1)
         state.turn += 1
         text = f"chunk {queue[-1].index}"
         state.to_say = [
             Piece(state.turn, 0, text),
             Piece(state.turn, 1, ended=EndReason.COMPLETE),
         ]
-        return Verdict(Action.RESPOND, (TurnStart(state.turn, Kind.NOTICE),))
+        # What it counts by is the index, but the newest chunk's number is still to be said.
+        start = TurnStart(state.turn, Kind.NOTICE)
+        return Verdict(Action.RESPOND, (start,), window_start=queue[-1].index)

@@ -75,7 +75,9 @@ class CascadeDecoder:
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._chat.close()
 
-    def open(self, spec: SessionSpec, history: Sequence[PastTurn]) -> CascadeSession:
+    def open(
+        self, spec: SessionSpec, history: Sequence[PastTurn], memory: str = ""
+    ) -> CascadeSession:
         """Make a session."""
         return CascadeSession(spec, history, self._parts, self._ready)
 

@@ -10,7 +10,8 @@ import pytest
 
 from soundflow.decoder import Speaking, Spoken, Verdict
 from soundflow.engine import Engine
-from soundflow.engine_session import EngineError, Heard, NotOpen, OutOfOrder
+from soundflow.engine_session import KEPT_ANSWERS, EngineError, Heard, NotOpen, OutOfOrder
+from soundflow.engine_turns import KEPT_ENDED_TURNS
 from soundflow.features import Features
 from soundflow.interaction import (
     Ability,
@@ -86,7 +87,7 @@ class ScriptedDecoder:
     def stop(self) -> None:
         self.log.append(("stop", None))
 
-    def open(self, spec: SessionSpec, history: Sequence[PastTurn]) -> Script:
+    def open(self, spec: SessionSpec, history: Sequence[PastTurn], memory: str = "") -> Script:
         self.log.append(("open", spec.instruction))
         script = self.scripts[spec.instruction] = Script(spec.instruction)
         script.asked += [past.text for past in history]
@@ -180,6 +181,10 @@ async def bench() -> AsyncIterator[Bench]:
         yield bench
 
 
+async def taken(pieces: AsyncIterator[Piece]) -> list[Piece]:
+    return [piece async for piece in pieces]
+
+
 # Listening
 
 
@@ -207,14 +212,40 @@ async def test_one_step_serves_all_sessions_that_wait(bench: Bench) -> None:
     assert bench.decoder.batches("listen")[1] == {"a": [1], "b": [0], "c": [0]}
 
 
-async def test_a_repeated_chunk_is_not_heard_again_and_gets_the_newest_decision(
+async def test_a_repeated_chunk_is_not_heard_again_and_gets_the_decision_that_covers_it(
     bench: Bench,
 ) -> None:
-    await bench.open("a", verdicts=[SILENT, respond(1)])
-    await bench.heard("a", 0)
-    newest = await bench.heard("a", 1)
-    assert await bench.heard("a", 0) == newest
-    assert bench.decoder.batches("listen") == [{"a": [0]}, {"a": [1]}]
+    await bench.open("a", verdicts=[SILENT, respond(1), SILENT])
+    bench.decoder.hold()
+    first = bench.hear("a", 0)
+    await bench.logged("listen", 1)
+    rest = [bench.hear("a", 1), bench.hear("a", 2)]
+    bench.decoder.release()
+    answers = await asyncio.wait_for(asyncio.gather(first, *rest), DEADLINE_S)
+    await bench.heard("a", 3)
+    assert [await bench.heard("a", index) for index in range(3)] == answers
+    assert [answer.decision.turns for answer in answers] == [(), *[respond(1).turns] * 2]
+    assert bench.decoder.batches("listen") == [{"a": [0]}, {"a": [1, 2]}, {"a": [3]}]
+
+
+async def test_a_chunk_older_than_what_is_kept_gets_the_oldest_kept(bench: Bench) -> None:
+    await bench.open("a")
+    for index in range(KEPT_ANSWERS + 3):
+        await bench.heard("a", index)
+    assert (await bench.heard("a", 0)).decision.index == 3
+    assert (await bench.heard("a", 4)).decision.index == 4
+
+
+async def test_a_chunk_dropped_in_an_overrun_is_covered_by_the_decision_after_it() -> None:
+    async with running(queue_chunks=2) as bench:
+        await bench.open("a")
+        bench.decoder.hold()
+        in_step = bench.hear("a", 0)
+        await bench.logged("listen", 1)
+        rest = [bench.hear("a", index) for index in range(1, 5)]
+        bench.decoder.release()
+        answers = await asyncio.wait_for(asyncio.gather(in_step, *rest), DEADLINE_S)
+        assert await bench.heard("a", 1) == answers[-1]
 
 
 async def test_a_chunk_repeated_while_it_waits_gets_the_same_decision(bench: Bench) -> None:
@@ -277,6 +308,53 @@ async def test_a_turn_is_followed_from_start_to_end(bench: Bench) -> None:
     )
     await bench.heard("a", 0)
     assert await bench.pieces("a", 1) == spoken
+
+
+async def test_who_follows_a_turn_gets_all_of_it_however_often_and_beside_whom(
+    bench: Bench,
+) -> None:
+    script = await bench.open("a", verdicts=[respond(1)], speech=[says(Piece(1, 0, "a"))])
+    script.speech += [WAITING]
+    await bench.heard("a", 0)
+    first = bench.engine.speak("a", 1)
+    assert (await anext(first)).text == "a"
+    second = asyncio.create_task(bench.pieces("a", 1))
+    rest = asyncio.create_task(taken(first))
+    await bench.logged("speak", 2)
+    script.speech += [says(Piece(1, 1, " b"), ended(1), then=Speaking.DONE)]
+    bench.decoder.ready(script)
+    spoken = [Piece(1, 0, "a"), Piece(1, 1, " b"), ended(1)]
+    assert await asyncio.wait_for(rest, DEADLINE_S) == spoken[1:]
+    assert await second == spoken
+    assert await bench.pieces("a", 1) == spoken
+
+
+async def test_a_follower_that_has_read_a_provisional_piece_gets_what_replaces_it(
+    bench: Bench,
+) -> None:
+    guess = Piece(1, 0, "hell", final=False)
+    script = await bench.open(
+        "a", verdicts=[respond(1)], speech=[says(guess, then=Speaking.WAITING)]
+    )
+    await bench.heard("a", 0)
+    following = bench.engine.speak("a", 1)
+    assert await anext(following) == guess
+    script.speech += [says(Piece(1, 0, "hello"), ended(1), then=Speaking.DONE)]
+    bench.decoder.ready(script)
+    assert await asyncio.wait_for(taken(following), DEADLINE_S) == [Piece(1, 0, "hello"), ended(1)]
+
+
+async def test_turns_that_ended_are_forgotten_after_a_while(bench: Bench) -> None:
+    turns = range(1, KEPT_ENDED_TURNS + 2)
+    await bench.open(
+        "a",
+        verdicts=[respond(turn) for turn in turns],
+        speech=[says(ended(turn), then=Speaking.DONE) for turn in turns],
+    )
+    for turn in turns:
+        await bench.heard("a", turn - 1)
+        assert await bench.pieces("a", turn) == [ended(turn)]
+    assert await bench.pieces("a", 2) == [ended(2)]
     with pytest.raises(EngineError, match="no turn 1"):
         await bench.pieces("a", 1)
 
