@@ -9,7 +9,7 @@ STUBS  := services/core/generated
 
 .DEFAULT_GOAL := help
 .PHONY: help install models run demo listen test check format protos protos-check protos-release lock \
-        helm-lint helm-schema stack-fetch \
+        helm-lint helm-schema stack-fetch export \
         eval-asr eval-sounds bench-embedded bench-hour screenshot clean
 
 help: ## list the commands
@@ -48,12 +48,13 @@ test: models ## run every test that this machine can run
 	@$(BIN)/python -m stack fetch --where-possible
 	$(BIN)/pytest
 
-check: install protos-check ## format, lint, types, protobuf, chart: all that needs no test run
+check: install protos-check ## format, lint, types, protobuf, models, chart: all that needs no test run
 	$(BIN)/ruff format --diff .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/buf lint
 	$(BIN)/buf breaking --against protos/released.binpb
+	$(BIN)/python -m training.export --check
 	$(BIN)/python -m helm.check
 
 helm-lint: install ## check the chart, its alert rules and the Dockerfiles, offline
@@ -61,6 +62,9 @@ helm-lint: install ## check the chart, its alert rules and the Dockerfiles, offl
 
 helm-schema: install ## write what the services' settings are into the chart's schema
 	@$(BIN)/python -m helm.settings
+
+export: install ## write the Triton repository's configurations from what the models declare
+	@$(BIN)/python -m training.export
 
 format: install ## format and mend what can be mended
 	$(BIN)/ruff format .

@@ -1,0 +1,1 @@
+"""What makes models, and what makes them ready to be served."""

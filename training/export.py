@@ -1,0 +1,94 @@
+"""Write the Triton repository's config.pbtxt files from the tensors that the models declare.
+
+`python -m training.export` writes them, `--check` says which are stale. Both configurations serve
+every model: a tensor that the loaded one does not have is not sent.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from google.protobuf import text_format
+from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
+
+from soundflow.audio import CHUNK_SAMPLES
+from soundflow.features import TensorSpec
+from soundflow.models import model_names, tensors_of
+from soundflow.serving.encoder_batch import ERROR, STATE
+from soundflow.serving.tensors import LENGTH
+
+REPOSITORY = Path(__file__).parents[1] / "model_repo"
+HEADER = "# Written by `make export`, from what the models' encoders declare.\n"
+
+# More chunks than a replica encodes within one chunk's time.
+MAX_ENCODER_BATCH = 64
+
+_TYPES = {"float32": "TYPE_FP32", "int32": "TYPE_INT32"}
+
+
+def configs() -> Mapping[Path, str]:
+    """Return what each file should hold."""
+    tensors = _every_tensor()
+    parts = (encoder_config(tensors), decoder_config(tensors))
+    return {
+        REPOSITORY / part.name / "config.pbtxt": HEADER + text_format.MessageToString(part)
+        for part in parts
+    }
+
+
+def encoder_config(tensors: Sequence[TensorSpec]) -> ModelConfig:
+    """One chunk and a state in, its features and the next state out; batched over sessions."""
+    config = ModelConfig(name="encoder", backend="python", max_batch_size=MAX_ENCODER_BATCH)
+    config.dynamic_batching.SetInParent()
+    config.instance_group.add(kind=ModelInstanceGroup.KIND_CPU, count=1)
+    config.input.add(name="session_id", data_type="TYPE_STRING", dims=[1])
+    config.input.add(name="index", data_type="TYPE_INT64", dims=[1])
+    config.input.add(name="last", data_type="TYPE_BOOL", dims=[1])
+    config.input.add(name="pcm", data_type="TYPE_FP32", dims=[CHUNK_SAMPLES])
+    config.input.add(name=STATE, data_type="TYPE_STRING", dims=[1])
+    for spec in tensors:
+        config.output.add(name=spec.name, data_type=_TYPES[spec.dtype], dims=spec.shape)
+    config.output.add(name=STATE, data_type="TYPE_STRING", dims=[1])
+    config.output.add(name=ERROR, data_type="TYPE_STRING", dims=[1])
+    return config
+
+
+def decoder_config(tensors: Sequence[TensorSpec]) -> ModelConfig:
+    """Calls of the engine in, with a row of tensors for each chunk; replies out as they come."""
+    config = ModelConfig(name="decoder", backend="python")
+    config.model_transaction_policy.decoupled = True
+    config.instance_group.add(kind=ModelInstanceGroup.KIND_CPU, count=1)
+    config.input.add(name="calls", data_type="TYPE_STRING", dims=[1])
+    for spec in tensors:
+        config.input.add(
+            name=spec.name, data_type=_TYPES[spec.dtype], dims=[-1, *spec.shape], optional=True
+        )
+    config.output.add(name="replies", data_type="TYPE_STRING", dims=[1])
+    return config
+
+
+def _every_tensor() -> Sequence[TensorSpec]:
+    """Return all models' tensors, and lengths for those that vary. ValueError when two differ."""
+    tensors: dict[str, TensorSpec] = {}
+    for spec in (spec for name in model_names() for spec in tensors_of(name)):
+        if tensors.setdefault(spec.name, spec) != spec:
+            raise ValueError(f"two models differ in {spec.name!r}: {tensors[spec.name]}, {spec}")
+        if spec.varies:
+            tensors[spec.name + LENGTH] = TensorSpec(spec.name + LENGTH, "int32", (1,))
+    return tuple(tensors.values())
+
+
+def main() -> None:
+    """Write the files, or with --check compare them; exit status 1 when one is stale."""
+    stale = {p: text for p, text in configs().items() if not p.exists() or p.read_text() != text}
+    if "--check" not in sys.argv[1:]:
+        for path, text in stale.items():
+            path.write_text(text)
+        return
+    for path in stale:
+        print(f"{path.relative_to(REPOSITORY.parent)} is stale: run 'make export' and commit")
+    sys.exit(bool(stale))
+
+
+if __name__ == "__main__":
+    main()
