@@ -18,6 +18,16 @@ LONG_PAUSE_MS = 1200
 KEPT_MESSAGES = 24  # more than any chat model is sent
 
 
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A conversation's state while nobody speaks; `ended` as a score, None where none is known."""
+
+    past: list[Message]
+    asked: list[str]
+    ended: float | None
+    quiet_chunks: int
+
+
 @dataclass(slots=True)
 class Conversation:
     """One session's conversation.
@@ -74,6 +84,20 @@ class Conversation:
         """Remember an answer, or what was said of it."""
         self.past.append(Message(Role.ASSISTANT, text))
         del self.past[:-KEPT_MESSAGES]
+
+    def remembered(self) -> Remembered:
+        """Return what is to be given to `recall`."""
+        ended = self._score() if self.ended else None
+        return Remembered(list(self.past), list(self.asked), ended, self.quiet_chunks)
+
+    def recall(self, remembered: Remembered) -> None:
+        """Go on where another conversation was."""
+        self.past, self.asked = list(remembered.past), list(remembered.asked)
+        self.quiet_chunks = remembered.quiet_chunks
+        self.ended = None
+        if remembered.ended is not None:
+            self.ended = Future()
+            self.ended.set_result(remembered.ended)
 
     def _score(self) -> float:
         """Return how complete the newest utterance sounded; 0 where that is not known."""

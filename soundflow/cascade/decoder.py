@@ -79,7 +79,7 @@ class CascadeDecoder:
         self, spec: SessionSpec, history: Sequence[PastTurn], memory: str = ""
     ) -> CascadeSession:
         """Make a session."""
-        return CascadeSession(spec, history, self._parts, self._ready)
+        return CascadeSession(spec, history, self._parts, self._ready, memory)
 
     def listen(
         self, batch: Sequence[tuple[CascadeSession, Sequence[Features]]]

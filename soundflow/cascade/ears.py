@@ -79,10 +79,14 @@ class Ear:
         self._gather(ends)
         return ends
 
+    def give_up(self) -> list[Piece]:
+        """Give up all turns that are open; return their ends."""
+        return [piece for turn in sorted(self._open) for piece in self.cancel(turn)]
+
     def stop(self) -> list[Piece]:
         """Listen no more; return the ends of the turns that are open."""
         self.close()
-        return [piece for turn in sorted(self._open) for piece in self.cancel(turn)]
+        return self.give_up()
 
     def close(self) -> None:
         """Give up the pass at hand."""

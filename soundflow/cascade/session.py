@@ -1,5 +1,7 @@
 """One session of the cascade: what it hears, what it has to say, and by which rules."""
 
+import copy
+import dataclasses
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -8,24 +10,18 @@ from functools import partial
 from soundflow.cascade.answers import Answer, Reply
 from soundflow.cascade.chat import ChatModel, Message, Role
 from soundflow.cascade.conversation import Conversation
-from soundflow.cascade.counting import CountTracker
 from soundflow.cascade.duties import Duties
 from soundflow.cascade.ears import Ear
-from soundflow.cascade.sounds import AlarmTracker, EventTracker
+from soundflow.cascade.memory import Memory, Rest, Wish, run_in_chunks
+from soundflow.cascade.soundscape import Soundscape
 from soundflow.cascade.speech import SpeechTracker
 from soundflow.cascade.turn_end import TurnEnd
 from soundflow.cascade.turns import Statement
-from soundflow.cascade.vocabulary import SoundGroup
 from soundflow.cascade.whisper import WhisperRuntime
 from soundflow.cascade.whisper_model import Task
 from soundflow.decoder import Speaking, Spoken, Verdict
 from soundflow.features import Features
 from soundflow.interaction import Ability, Action, Kind, PastTurn, Piece, SessionSpec, TurnStart
-
-NUMBERS = (
-    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
-    *("eleven", "twelve"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +47,15 @@ class CascadeSession:
         history: Sequence[PastTurn],
         parts: Parts,
         ready: Callable[["CascadeSession"], None],
+        memory: str = "",
     ) -> None:
+        """Begin, or with the `memory` of a verdict go on from its `window_start`."""
         self._parts = parts
         self._ready = lambda: ready(self)
         self._duties = Duties.of(spec)
         self._turn = max((past.turn for past in history), default=0)
         self._unseen_turn = 0
-        self._alarms = AlarmTracker()
-        self._events = EventTracker()
-        self._counted: SoundGroup | None = None
-        self._counter: CountTracker | None = None
-        self._count = 0
+        self._sounds = Soundscape()
         self._ears: dict[Kind | None, Ear] = {}
         self._language = self._duties.source_language  # that the ears listen for
         answers = [past.text for past in history if past.kind is Kind.ANSWER]
@@ -74,9 +68,27 @@ class CascadeSession:
         self._bursts: list[Statement | Answer | Ear] = []
         self._answer: Answer | None = None
         self._loose: list[Piece] = []
+        self._next_index = 0
+        self._joining: list[Features] = []  # heard again, to be decided on with what comes next
+        self._memory = Memory.read(memory)
+        self._wishes_to_come = list(self._memory.wishes)
+        if self._memory.rest:
+            self._recall(self._memory.rest)
 
     def listen(self, queue: Sequence[Features]) -> Verdict:
         """Hear all that is queued, then decide."""
+        due = self._due(queue)
+        if not due:
+            return Verdict(Action.SILENT)
+        self._follow_wishes(due[0].index)
+        self._maybe_rest(due[0].index)
+        self._memory.join(due)
+        verdict = self._decide(due)
+        return dataclasses.replace(
+            verdict, window_start=self._memory.window_start, memory=self._memory.written()
+        )
+
+    def _decide(self, queue: Sequence[Features]) -> Verdict:
         self._follow_duties()
         starts: list[TurnStart] = []
         for features in queue:
@@ -105,6 +117,7 @@ class CascadeSession:
 
     def instruct(self, text: str) -> None:
         """Follow a typed instruction from the next chunk on."""
+        self._memory.wishes.append(Wish(self._next_index, instruct=text))
         self._duties.instruct(text)
 
     def cancel(self, turn: int) -> None:
@@ -112,8 +125,11 @@ class CascadeSession:
         for burst in self._bursts:
             if not isinstance(burst, Ear) and burst.start.turn == turn:
                 burst.cancel()
-        for ear in self._ears.values():
+        for kind, ear in self._ears.items():
+            speaking = ear.tracker.speaking
             self._loose += ear.cancel(turn)
+            if speaking and not ear.tracker.speaking:  # what goes on is a new turn, also later
+                self._memory.wishes.append(Wish(self._next_index, cancel=kind))
 
     def close(self) -> None:
         """Stop what is being made for this session."""
@@ -122,6 +138,58 @@ class CascadeSession:
         if self._answer:
             self._answer.cancel()
 
+    # Memory
+
+    def _due(self, queue: Sequence[Features]) -> Sequence[Features]:
+        """Return what is decided on now; in a rebuilt session that may be nothing yet."""
+        for features in queue:
+            self._next_index = features.index + 1
+            if not self._memory.is_run_in(features.index):
+                self._joining.append(features)
+                continue
+            self._talk.hear(features.tensors["log_mel"])
+            for ear in self._ears.values():
+                ear.tracker.run_in(features)
+        if not self._joining or self._joining[-1].index in self._memory.joined:
+            return ()
+        due, self._joining = self._joining, []
+        return due
+
+    def _follow_wishes(self, index: int) -> None:
+        """Do again what was asked of the lost session before it heard a chunk."""
+        while self._wishes_to_come and self._wishes_to_come[0].index <= index:
+            wish = self._wishes_to_come.pop(0)
+            if wish.instruct:
+                self._duties.instruct(wish.instruct)
+            if wish.cancel and wish.cancel in self._ears:
+                self._loose += self._ears[wish.cancel].give_up()
+
+    def _maybe_rest(self, index: int) -> None:
+        """Write down the state before a chunk, if nothing is going on."""
+        ears_busy = any(ear.busy for ear in self._ears.values())
+        if ears_busy or self._bursts or self._loose or self._talk.unsettled:
+            return
+        rest = Rest(
+            index,
+            run_in_chunks(self._duties),
+            copy.deepcopy(self._duties),
+            self._language,
+            self._sounds.remembered(),
+            {kind or "unseen": ear.tracker.remembered() for kind, ear in self._ears.items()},
+            self._talk.remembered(),
+        )
+        self._memory.take_rest(rest)
+
+    def _recall(self, rest: Rest) -> None:
+        self._duties = copy.deepcopy(rest.duties)
+        self._language = rest.language
+        self._sounds.recall(rest.sounds)
+        self._talk.recall(rest.talk)
+        for kind, hearing in rest.ears.items():
+            seen = None if kind == "unseen" else kind
+            self._ears[seen] = self._new_ear(seen)
+            self._ears[seen].tracker.recall(hearing)
+
     # Duties
 
     def _has(self, ability: Ability) -> bool:
@@ -129,30 +197,26 @@ class CascadeSession:
 
     def _follow_duties(self) -> None:
         """Take up and leave what the instructions of the meantime ask for."""
-        ears: dict[Kind | None, Task] = {}
+        kinds: set[Kind | None] = set()
         if self._has(Ability.TRANSCRIBE):
-            ears[Kind.TRANSCRIPT] = Task.TRANSCRIBE
+            kinds.add(Kind.TRANSCRIPT)
         if self._has(Ability.TRANSLATE):
-            ears[Kind.TRANSLATION] = Task.TRANSLATE
-        if not ears:  # questions and spoken commands are heard where nobody asked for text
-            ears[None] = Task.TRANSCRIBE
+            kinds.add(Kind.TRANSLATION)
+        if not kinds:  # questions and spoken commands are heard where nobody asked for text
+            kinds.add(None)
         same_language = self._duties.source_language == self._language
         self._language = self._duties.source_language
-        for kind in self._ears.keys() - (ears.keys() if same_language else set()):
+        for kind in self._ears.keys() - (kinds if same_language else set()):
             self._loose += self._ears.pop(kind).stop()
-        for kind in ears.keys() - self._ears.keys():
-            self._ears[kind] = self._new_ear(kind, ears[kind])
-        counted = self._duties.counted if self._has(Ability.COUNT) else None
-        if counted is not self._counted:  # another sound, or a new start: count from one again
-            self._counted = counted
-            self._counter = CountTracker(counted) if counted else None
-            self._count = 0
+        for kind in kinds - self._ears.keys():
+            self._ears[kind] = self._new_ear(kind)
+        self._sounds.count(self._duties.counted if self._has(Ability.COUNT) else None)
 
-    def _new_ear(self, kind: Kind | None, task: Task) -> Ear:
+    def _new_ear(self, kind: Kind | None) -> Ear:
         language = self._language if kind else self._language or "en"
         tracker = SpeechTracker(
             self._next_turn if kind else self._next_unseen_turn,
-            task=task,
+            task=Task.TRANSLATE if kind is Kind.TRANSLATION else Task.TRANSCRIBE,
             language=language,
             watched=kind is not None,
         )
@@ -173,27 +237,8 @@ class CascadeSession:
         goes_on = self._speech_goes_on()
         if self._has(Ability.CHAT):
             self._talk.note_speech(goes_on=goes_on, paused=speaking and not goes_on)
-        return self._hear_sounds(features)
-
-    def _hear_sounds(self, features: Features) -> list[TurnStart]:
-        index, scores = features.index, features.tensors["sound_scores"]
-        alarm = self._alarms.hear(index, scores)
-        events = self._events.hear(index, scores)
-        if features.last:
-            events += self._events.finish()
-        starts: list[TurnStart] = []
-        if alarm and self._has(Ability.PROACTIVE):
-            starts.append(self._state(Kind.ADVICE, alarm.row.advice))
-        if self._has(Ability.DESCRIBE):
-            starts += [self._state(Kind.DESCRIPTION, _sentence(event.label)) for event in events]
-        if self._counter:
-            new = self._counter.hear(index, scores, features.tensors["log_mel"])
-            starts += [self._state(Kind.COUNT, self._next_number()) for _ in range(new)]
-        return starts
-
-    def _next_number(self) -> str:
-        self._count += 1
-        return _sentence(NUMBERS[self._count] if self._count < len(NUMBERS) else str(self._count))
+        said = self._sounds.hear(features, self._duties)
+        return [self._state(kind, text) for kind, text in said]
 
     def _speech_goes_on(self) -> bool:
         return any(ear.tracker.speaking for ear in self._ears.values())
@@ -256,7 +301,3 @@ class CascadeSession:
     def _next_unseen_turn(self) -> int:
         self._unseen_turn += 1
         return self._unseen_turn
-
-
-def _sentence(words: str) -> str:
-    return f"{words[:1].upper()}{words[1:]}."

@@ -3,9 +3,12 @@
 Shape suffix: C sound classes.
 """
 
-from collections.abc import Iterable, Sequence
+import copy
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,6 +97,11 @@ class Latch:
         self.up = False
         return Edge.FELL
 
+    @property
+    def resting(self) -> bool:
+        """As if it had never heard anything."""
+        return not self.up and not self._seen
+
 
 def event_latch() -> Latch:
     """Return the latch that tells one sound event from the next."""
@@ -120,6 +128,15 @@ class AlarmTracker:
                 self._deaf_until = index + ONE_SOUND_CHUNKS
                 alarm = Alarm(ear.row, ear.latch.first * CHUNK_MS)
         return alarm
+
+    def remembered(self) -> "Remembered":
+        """Return what is to be given to `recall`."""
+        return Remembered(_stirred(self._ears), self._deaf_until)
+
+    def recall(self, remembered: "Remembered") -> None:
+        """Go on where another tracker was."""
+        self._ears = [_with_latch(ear, remembered.latches) for ear in self._ears]
+        self._deaf_until = remembered.deaf_until
 
     def _is_free(self, ear: "_RowEar", index: int) -> bool:
         """Whether a row may begin to hear something."""
@@ -149,6 +166,22 @@ class EventTracker:
         """Return the events that the end of the audio cuts off."""
         return _by_start(ear.event() for ear in self._ears if ear.latch.up)
 
+    def remembered(self) -> "Remembered":
+        """Return what is to be given to `recall`."""
+        return Remembered(_stirred(self._ears))
+
+    def recall(self, remembered: "Remembered") -> None:
+        """Go on where another tracker was."""
+        self._ears = [_with_latch(ear, remembered.latches) for ear in self._ears]
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A tracker's state: the latches that are not at rest, by what they listen for."""
+
+    latches: dict[str, Latch]
+    deaf_until: int = 0
+
 
 @dataclass(frozen=True, slots=True)
 class _RowEar:
@@ -165,6 +198,11 @@ class _RowEar:
             places(row.rivals),
             Latch(row.on, row.off, row.chunks, row.span_chunks, row.quiet_chunks),
         )
+
+    @property
+    def name(self) -> str:
+        """What it listens for."""
+        return self.row.name
 
     def level(self, scores_C: Scores) -> float:
         """Return how sure the row is; 0 where a rival is surer, until it is up."""
@@ -184,9 +222,25 @@ class _GroupEar:
     def of(cls, group: SoundGroup) -> "_GroupEar":
         return cls(group, places(group.classes), event_latch())
 
+    @property
+    def name(self) -> str:
+        """What it listens for."""
+        return self.group.label
+
     def event(self) -> SoundEvent:
         start_ms, end_ms = self.latch.first * CHUNK_MS, (self.latch.last + 1) * CHUNK_MS
         return SoundEvent(self.group.label, start_ms, end_ms)
+
+
+AnyEar = TypeVar("AnyEar", _RowEar, _GroupEar)
+
+
+def _stirred(ears: Sequence[_RowEar] | Sequence[_GroupEar]) -> dict[str, Latch]:
+    return {ear.name: copy.deepcopy(ear.latch) for ear in ears if not ear.latch.resting}
+
+
+def _with_latch(ear: AnyEar, latches: Mapping[str, Latch]) -> AnyEar:
+    return dataclasses.replace(ear, latch=latches.get(ear.name, ear.latch))
 
 
 def _by_start(events: Iterable[SoundEvent]) -> list[SoundEvent]:

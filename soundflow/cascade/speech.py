@@ -3,6 +3,7 @@
 Shape suffixes: T mel frames (10 ms), M mel bands, V VAD windows.
 """
 
+import copy
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,14 @@ class Pass:
     turn: int
     reach: Reach
     job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """What a tracker knows beside its audio, while no utterance goes on or waits."""
+
+    language: str
+    endpoint: Endpoint
 
 
 class SpeechTracker:
@@ -90,6 +99,22 @@ class SpeechTracker:
         if features.last:
             self._finish()
         self._forget()
+
+    def run_in(self, features: Features) -> None:
+        """Take the audio of a chunk that was heard before: an utterance may begin with it."""
+        if features.index != self._next_index:
+            self._move(features.index)
+        self._next_index = features.index + 1
+        self._heard = np.concatenate([self._heard, features.tensors["log_mel"]])
+        self._forget()
+
+    def remembered(self) -> Hearing:
+        """Return what is to be given to `recall`."""
+        return Hearing(self._language, copy.copy(self._endpoint))
+
+    def recall(self, hearing: Hearing) -> None:
+        """Go on where another tracker was, once its last audio was run in."""
+        self._language, self._endpoint = hearing.language, hearing.endpoint
 
     def next_pass(self) -> Pass | None:
         """Return the pass to run next; None while one is out or nothing is due."""
@@ -211,6 +236,9 @@ class SpeechTracker:
     def _jump(self, index: int) -> None:
         """Go on at another place of the stream."""
         self._finish()
+        self._move(index)
+
+    def _move(self, index: int) -> None:
         self._heard = self._heard[:0]
         self._heard_ms = index * CHUNK_MS - WHISPER_DELAY_FRAMES * FRAME_MS
 
@@ -218,7 +246,8 @@ class SpeechTracker:
         """Keep only the frames that an utterance may still begin with."""
         since_ms = self._end_ms
         if self._endpoint.phase is Phase.MAYBE:
-            since_ms = max(self._endpoint.began_ms, since_ms - self._settings.longest_doubt_ms)
+            oldest_ms = since_ms - self._settings.longest_doubt_ms
+            since_ms = min(since_ms, max(self._endpoint.began_ms, oldest_ms))
         kept = self._frames(since_ms - self._settings.pre_roll_ms, self._end_ms)
         self._heard_ms = self._end_ms - len(kept) * FRAME_MS
         self._heard = kept
