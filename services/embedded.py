@@ -8,16 +8,24 @@ from typing import Any, Self
 
 from services.core.events import CallerEvent, CloseReason
 from services.core.messages import AudioMessage, DecisionMessage, FeaturesMessage, SessionMessage
+from services.decision.placement import Placement
 from services.decision.service import DecisionService
-from services.inference.local import LocalEncoder
+from services.inference.local import LocalDecoderPool, LocalEncoder
 from services.ingestion.config import IngestionConfig
 from services.ingestion.service import IngestionService
 from services.perception.service import PerceptionService
 from services.response.service import ResponseService
+from services.state.behind import WriteBehind
+from services.state.carried import MemoryCarriedStates
 from services.state.memory import MemorySessionStore
 from services.transport.memory import MemoryTopic
 from soundflow.engine import Engine
 from soundflow.models import Model
+
+# What a caller who lost its connection finds when it is back: some minutes of a busy platform.
+KEPT_RESPONSES = 20_000
+# From the newest of these ingestion knows how much of a returning caller's audio it has.
+KEPT_AUDIO = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +36,34 @@ class Platform:
     perception: PerceptionService
     decision: DecisionService
     response: ResponseService
+    records: WriteBehind
     encoder: LocalEncoder
     engine: Engine[Any]
 
     @classmethod
     def of(cls, model: Model, config: IngestionConfig) -> Self:
         """Wire the services around a model."""
-        audio = MemoryTopic[AudioMessage](groups=["perception"])
+        audio = MemoryTopic[AudioMessage](groups=["perception"], kept=KEPT_AUDIO)
         features = MemoryTopic[FeaturesMessage](groups=["decision"])
         decisions = MemoryTopic[DecisionMessage](groups=["response"])
         sessions = MemoryTopic[SessionMessage](groups=["perception", "decision", "response"])
-        responses = MemoryTopic[CallerEvent](groups=[])  # the record, which one process lacks
+        responses = MemoryTopic[CallerEvent](kept=KEPT_RESPONSES)
         store = MemorySessionStore()
+        records = WriteBehind(store)
         encoder = LocalEncoder(model.encoder)
         engine = Engine(model.decoder)
-        ingestion = IngestionService(audio, sessions, store, engine.info, config)
+        decoders = LocalDecoderPool(engine)
+        ingestion = IngestionService(
+            audio, sessions, store, records, engine.info, config, responses, audio
+        )
         return cls(
             ingestion,
-            PerceptionService(audio, sessions, features, encoder),
-            DecisionService(features, sessions, decisions, store, engine),
-            ResponseService(decisions, sessions, responses, store, engine, ingestion),
+            PerceptionService(audio, sessions, features, encoder, MemoryCarriedStates()),
+            DecisionService(
+                features, sessions, decisions, records, Placement(store, decoders, features)
+            ),
+            ResponseService(decisions, sessions, responses, store, records, decoders, ingestion),
+            records,
             encoder,
             engine,
         )
@@ -58,7 +74,7 @@ class Platform:
 
         An error of a service ends the context with that error.
         """
-        parts = (self.engine, self.perception, self.decision, self.response)
+        parts = (self.engine, self.perception, self.decision, self.response, self.ingestion)
         async with asyncio.TaskGroup() as group:
             running = [group.create_task(part.run()) for part in parts]
             try:

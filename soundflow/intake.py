@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from soundflow.audio import (
+    CHUNK_MS,
     SAMPLE_RATE_HZ,
     AudioError,
     AudioFormat,
@@ -144,14 +145,21 @@ class FrameCutter:
     One session hears the mean of all channels; as many sessions as channels hear one each.
     """
 
-    def __init__(self, session_ids: Sequence[str], *, sample_rate_hz: int, channels: int) -> None:
+    def __init__(
+        self,
+        session_ids: Sequence[str],
+        *,
+        sample_rate_hz: int,
+        channels: int,
+        first_chunk: int = 0,
+    ) -> None:
         if len(session_ids) not in {1, channels}:
             raise AudioError(
                 "bad_channels",
                 f"{len(session_ids)} sessions for {channels} channels: "
                 "give one session for the mix, or one for each channel",
             )
-        self._chunkers = [Chunker(session_id) for session_id in session_ids]
+        self._chunkers = [Chunker(session_id, first_chunk) for session_id in session_ids]
         self._resampler = StreamResampler(sample_rate_hz, channels=len(session_ids))
         self._sample_rate_hz = sample_rate_hz
 
@@ -200,15 +208,20 @@ class AudioIntake:
     """One sender's live stream: its messages in, the chunks of its sessions out.
 
     session_ids: one for the mix of all channels, or one for each channel.
+    first_chunk: where the stream begins in its sessions, when it goes on with an earlier one.
     """
 
-    def __init__(self, session_ids: Sequence[str], audio_format: AudioFormat) -> None:
+    def __init__(
+        self, session_ids: Sequence[str], audio_format: AudioFormat, *, first_chunk: int = 0
+    ) -> None:
+        rate_hz = audio_format.sample_rate_hz
         self._decoder = FrameDecoder(audio_format)
-        self._timeline = Timeline(audio_format.sample_rate_hz)
+        self._timeline = Timeline(rate_hz, placed_samples=first_chunk * CHUNK_MS * rate_hz // 1000)
         self._cutter = FrameCutter(
             session_ids,
-            sample_rate_hz=audio_format.sample_rate_hz,
+            sample_rate_hz=rate_hz,
             channels=audio_format.channels,
+            first_chunk=first_chunk,
         )
 
     @property

@@ -23,4 +23,6 @@ def from_json(message: Mapping[str, Any]) -> CallerEvent | None:
     except ValidationError as error:
         raise CliError(f"the server sent an event that cannot be read: {error}") from error
     # An error that comes before the session has no session's name on it.
-    return CallerEvent(message.get("session_id", ""), event, message.get("channel", 0))
+    return CallerEvent(
+        message.get("session_id", ""), event, message.get("channel", 0), message.get("id", 0)
+    )

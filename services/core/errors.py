@@ -67,6 +67,13 @@ class ShuttingDown(Unavailable):
         super().__init__("shutting_down", "this server is stopping; connect to another")
 
 
+class HandedOver(Unavailable):
+    """This server stops and keeps no session; each goes on where its caller resumes it."""
+
+    def __init__(self) -> None:
+        super().__init__("handed_over", "this server is stopping; resume the session on another")
+
+
 class Failed(SoundFlowError):
     """The platform could not go on with a session."""
 

@@ -2,14 +2,18 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
 from services.core import metrics
+from services.core.clock import seconds_since
 from services.core.errors import BadRequest, ProtocolBroken, SoundFlowError
 from services.core.events import CloseReason, ErrorEvent, Event, Gap
+from services.ingestion.live import LiveSession
 from services.ingestion.outbox import Outbox
-from services.ingestion.service import IngestionService, LiveSession
+from services.ingestion.resuming import Accepted, Claim
+from services.ingestion.service import IngestionService
 from soundflow import intake
 from soundflow.audio import CHUNK_MS, AudioError, AudioFormat
 from soundflow.intake import AudioIntake, IntakeResult
@@ -21,25 +25,34 @@ TICK_S = CHUNK_MS / 1000
 class Call:
     """A live call of one session, or of one a channel. Use as a context manager.
 
-    Iterate over `events` in one task and feed audio in another; leaving the context closes what is
-    still open.
+    Iterate over `events` in one task and feed audio in another; leaving the context keeps what is
+    still open for a while, for a caller whose connection broke.
+    want: what is to be opened; or, for each channel, what an earlier call opened.
     """
 
     def __init__(
         self,
         ingestion: IngestionService,
-        spec: SessionSpec,
+        want: SessionSpec | Sequence[Claim],
         audio_format: AudioFormat,
         *,
         face: str,
         split_channels: bool = False,
     ) -> None:
         self._ingestion = ingestion
-        self._spec = spec
+        self._want = want
         self._face = face
+        self._format = audio_format
         count = audio_format.channels if split_channels else 1
-        self.session_ids = [ingestion.new_id() for _ in range(count)]
-        self.events = Outbox(capacity=ingestion.config.outbox_events, sessions=count)
+        self.session_ids = (
+            [ingestion.new_id() for _ in range(count)]
+            if isinstance(want, SessionSpec)
+            else [claim.session_id for claim in want]
+        )
+        _check_channels(self.session_ids, audio_format)
+        self.events = Outbox(
+            capacity=ingestion.config.outbox_events, sessions=len(self.session_ids)
+        )
         self._intake = AudioIntake(self.session_ids, audio_format)
         self._sessions: dict[str, LiveSession] = {}
         self._lock = asyncio.Lock()  # the caller's audio and the clock's silence take turns
@@ -49,11 +62,16 @@ class Call:
         self._watch: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Open the sessions. Overloaded, BadRequest."""
-        opened = await self._ingestion.open(
-            self._spec, self.session_ids, self.events, face=self._face
-        )
-        self._sessions = {session.session_id: session for session in opened}
+        """Open the sessions, or go on with them. Overloaded, BadRequest, Unavailable."""
+        if isinstance(self._want, SessionSpec):
+            sessions = await self._ingestion.open(
+                self._want, self.session_ids, self.events, face=self._face
+            )
+        else:
+            resumed = await self._ingestion.resume(self._want, self.events)
+            sessions = list(resumed.sessions)
+            self._go_on(resumed.audio)
+        self._sessions = {session.session_id: session for session in sessions}
         self._watch = asyncio.create_task(self._watch_clock())
         return self
 
@@ -63,10 +81,12 @@ class Call:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close what is open: whoever leaves before the end is a caller that is gone."""
+        """Keep what is open: whoever leaves before the end has lost its connection."""
         if self._watch:
             self._watch.cancel()
-        await self.close(CloseReason.CLIENT_GONE)
+        left = [session for session in self._sessions.values() if not session.ended.is_set()]
+        if left:
+            await self._ingestion.keep(left)
 
     async def push(self, data: bytes, timestamp_ms: int | None = None) -> None:
         """Take audio; wait while it runs ahead of the clock by more than the burst allowed.
@@ -83,11 +103,11 @@ class Call:
                 f"this one has {len(data)}; send smaller ones",
             )
         async with self._lock:
-            if self._position_ms == 0:
+            if self._position_ms == 0:  # a session's clock starts with its first audio
                 self._started_at = time.monotonic()
             self._audio_at = time.monotonic()
             taken = self._take(data, timestamp_ms)
-            await self._report_quiet()
+            self._report_quiet()
             await self._pass_on(taken)
         ahead_s = (self._position_ms - self._elapsed_ms - self._ingestion.config.burst_ms) / 1000
         if ahead_s > 0:
@@ -109,7 +129,7 @@ class Call:
             return
         async with self._lock:
             self._finished = True
-            await self._report_quiet()
+            self._report_quiet()
             try:
                 await self._pass_on(self._intake.finish())
             except AudioError as error:  # half a sample at the end costs nothing else
@@ -119,7 +139,7 @@ class Call:
     async def complain(self, error: SoundFlowError) -> None:
         """Tell the caller what is wrong; the sessions go on."""
         metrics.REQUEST_ERRORS.labels(error.code).inc()
-        await self._tell_all(ErrorEvent(error.code, error.message))
+        self._tell_all(ErrorEvent(error.code, error.message))
 
     async def close(self, reason: CloseReason) -> None:
         """End the sessions now; those that ended already stay as they are."""
@@ -127,6 +147,12 @@ class Call:
         for session in self._sessions.values():
             if not session.ended.is_set():
                 await self._ingestion.close(session.session_id, reason)
+
+    @property
+    def let_go(self) -> SoundFlowError | None:
+        """Why the call ends although its sessions go on; None when it does not."""
+        reasons = (session.let_go for session in self._sessions.values())
+        return next(filter(None, reasons), None)
 
     async def ended(self) -> None:
         """Wait until every session of the call is closed, for whatever reason."""
@@ -141,6 +167,16 @@ class Call:
     def _elapsed_ms(self) -> float:
         return (time.monotonic() - self._started_at) * 1000
 
+    def _go_on(self, audio: Accepted) -> None:
+        """Take audio from where it was cut off; what was spoken meanwhile need not be waited for.
+
+        The session's clock stands where it would, had the connection not been lost.
+        """
+        self._intake = AudioIntake(self.session_ids, self._format, first_chunk=audio.chunk)
+        heard_s = audio.chunk * CHUNK_MS / 1000
+        self._started_at = time.monotonic() - heard_s - seconds_since(audio.captured_unix_us)
+        self._finished = audio.ended
+
     def _take(self, data: bytes, timestamp_ms: int | None) -> IntakeResult:
         try:
             return self._intake.push(data, timestamp_ms)
@@ -149,27 +185,27 @@ class Call:
 
     async def _pass_on(self, taken: IntakeResult) -> None:
         if taken.gap:
-            await self._report_gap(taken.gap)
+            self._report_gap(taken.gap)
         for chunk in taken.chunks:
             session = self._sessions[chunk.session_id]
             if not session.ended.is_set():
                 await self._ingestion.send(session, chunk)
 
-    async def _report_quiet(self) -> None:
+    def _report_quiet(self) -> None:
         """Report the silence that the clock put in as one gap, now that it is over."""
         if self._quiet:
-            await self._report_gap(self._quiet)
+            self._report_gap(self._quiet)
             self._quiet = None
 
-    async def _report_gap(self, gap: intake.Gap) -> None:
+    def _report_gap(self, gap: intake.Gap) -> None:
         chunks = -(-gap.end_ms // CHUNK_MS) - gap.start_ms // CHUNK_MS
         metrics.AUDIO_GAP_SECONDS.inc((gap.end_ms - gap.start_ms) / 1000)
-        await self._tell_all(Gap(gap.start_ms, gap.end_ms, chunks))
+        self._tell_all(Gap(gap.start_ms, gap.end_ms, chunks))
 
-    async def _tell_all(self, event: Event) -> None:
+    def _tell_all(self, event: Event) -> None:
         for session in self._sessions.values():
             if not session.ended.is_set():
-                await self._ingestion.tell(session, event)
+                self._ingestion.tell(session, event)
 
     async def _watch_clock(self) -> None:
         """Hear a sender that falls silent as silence, and close one that stays so."""
@@ -190,3 +226,13 @@ class Call:
             start_ms = self._quiet.start_ms if self._quiet else self._position_ms - silence_ms
             self._quiet = intake.Gap(start_ms, self._position_ms)
             await self._pass_on(IntakeResult(filled.chunks))
+
+
+def _check_channels(session_ids: Sequence[str], audio_format: AudioFormat) -> None:
+    """Refuse what is neither one session for all channels nor one for each. BadRequest."""
+    if len(session_ids) not in {1, audio_format.channels}:
+        raise BadRequest(
+            "bad_channels",
+            f"{len(session_ids)} sessions for {audio_format.channels} channels: "
+            "resume one session, or one for each channel",
+        )

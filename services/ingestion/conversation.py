@@ -9,7 +9,11 @@ from services.ingestion.call import Call
 
 
 class CallerGone(Exception):
-    """The caller vanished, or hung up before the end."""
+    """The caller vanished before the end; it may come back."""
+
+
+class CallerLeft(CallerGone):
+    """The caller hung up before the end, and will not come back."""
 
 
 class CallerTooSlow(Exception):
@@ -22,24 +26,28 @@ async def converse(
     say: Callable[[CallerEvent], Awaitable[None]],
     *,
     read_grace_s: float | None,
-) -> ProtocolBroken | None:
-    """Pass events to `say` until all sessions are closed; return what broke the protocol, if so.
+) -> SoundFlowError | None:
+    """Pass events to `say` until all sessions are over; return why, where no event says it.
 
+    That is: what broke the protocol, or why the sessions were let go.
     listen: takes what the caller sends and ends when nothing more can come.
-    CallerGone, from `listen` or `say`. CallerTooSlow when `say` still waits `read_grace_s` after
-    the sessions have closed; never where that is None.
+    CallerGone, from `listen` or `say`, at once; sessions that are open then stay so.
+    CallerTooSlow when `say` still waits `read_grace_s` after the end; never where that is None.
     """
     listening = asyncio.create_task(_listen(call, listen))
     saying = asyncio.create_task(_say_all(call, say))
     ended = asyncio.create_task(call.ended())
     tasks = (listening, saying, ended)
     try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if listening.done() and isinstance(listening.exception(), CallerGone):
+            listening.result()
         await asyncio.wait({saying, ended}, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait({saying}, timeout=read_grace_s)
         if not saying.done():
             raise CallerTooSlow
         saying.result()
-        return listening.result() if listening.done() else None
+        return (listening.result() if listening.done() else None) or call.let_go
     finally:
         for task in tasks:
             task.cancel()
@@ -63,8 +71,10 @@ async def _listen(call: Call, listen: Coroutine[None, None, None]) -> ProtocolBr
         await call.complain(error)
         await call.close(CloseReason.ERROR)
         return error
-    except CallerGone:
+    except CallerLeft:
         await call.close(CloseReason.CLIENT_GONE)
+        raise
+    except CallerGone:
         raise
     except Exception:  # a fault of ours: the caller is not left waiting
         await call.close(CloseReason.ERROR)

@@ -3,7 +3,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import IO, Any, Never, TypeVar
@@ -31,17 +31,28 @@ from services.core.wire_values import spec_from_proto
 from services.ingestion.call import Call
 from services.ingestion.config import IngestionConfig
 from services.ingestion.conversation import CallerGone, answer_faults, converse
-from services.ingestion.grpc_wire import format_from_proto, record_to_proto, splits_channels
+from services.ingestion.grpc_wire import (
+    claims_from_proto,
+    format_from_proto,
+    record_to_proto,
+    splits_channels,
+)
+from services.ingestion.resuming import Claim
 from services.ingestion.service import IngestionService
 from services.ingestion.tasks import Progress, run_task
+from services.state.port import Fenced
+from soundflow.interaction import SessionSpec
 
 # Room for the rest of a message around the audio, so that audio over the limit is our own error.
 ENVELOPE_BYTES = 64 << 10
+
+BROKEN_WITHIN_S = 0.05
 
 _STATUS: dict[type[SoundFlowError], grpc.StatusCode] = {
     BadRequest: grpc.StatusCode.INVALID_ARGUMENT,
     SessionUnknown: grpc.StatusCode.NOT_FOUND,
     SessionExists: grpc.StatusCode.FAILED_PRECONDITION,
+    Fenced: grpc.StatusCode.ABORTED,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Unavailable: grpc.StatusCode.UNAVAILABLE,
     Failed: grpc.StatusCode.INTERNAL,
@@ -59,8 +70,8 @@ class InteractionServicer(rpc.InteractionServiceServicer):
 
     async def Stream(self, requests: AsyncIterator[api.StreamRequest], context: Context) -> None:
         """Hold one call to its end."""
-        async with _errors_told(context):
-            self._ingestion.check_room()
+        async with self._errors_told(context):
+            self._ingestion.check_entry()
             call = await self._open_call(requests)
 
             async def say(told: CallerEvent) -> None:
@@ -72,13 +83,13 @@ class InteractionServicer(rpc.InteractionServiceServicer):
                 listen = _listen(call, requests, context)
                 broken = await converse(call, listen, say, read_grace_s=None)
             if broken:
-                await _abort(context, broken)
+                await self._abort(context, broken)
 
     async def Instruct(
         self, request: api.InstructRequest, context: Context
     ) -> api.InstructResponse:
         """Give a session of any face a new instruction."""
-        async with _errors_told(context):
+        async with self._errors_told(context):
             await self._ingestion.instruct(request.session_id, request.text)
         return api.InstructResponse()
 
@@ -86,20 +97,20 @@ class InteractionServicer(rpc.InteractionServiceServicer):
         self, request: api.GetSessionRequest, context: Context
     ) -> api.GetSessionResponse:
         """Say what is known of a session, open or closed."""
-        async with _errors_told(context):
+        async with self._errors_told(context):
             return record_to_proto(await self._ingestion.record(request.session_id))
 
     async def CloseSession(
         self, request: api.CloseSessionRequest, context: Context
     ) -> api.CloseSessionResponse:
         """End a session."""
-        async with _errors_told(context):
+        async with self._errors_told(context):
             await self._ingestion.close(request.session_id, CloseReason.CLOSED_BY_CALLER)
         return api.CloseSessionResponse()
 
     async def RunTask(self, requests: AsyncIterator[api.RunTaskRequest], context: Context) -> None:
         """Take a file, then hear it."""
-        async with _errors_told(context):
+        async with self._errors_told(context):
             self._ingestion.check_room()
             with tempfile.NamedTemporaryFile(prefix="soundflow-") as file:
                 opening = await self._spool(requests, file)
@@ -113,15 +124,39 @@ class InteractionServicer(rpc.InteractionServiceServicer):
                     async for item in running:
                         await context.write(_task_response(item))
 
+    @asynccontextmanager
+    async def _errors_told(self, context: Context) -> AsyncIterator[None]:
+        """Count an error and end the call with the status that fits it."""
+        try:
+            yield
+        except SoundFlowError as error:
+            metrics.REQUEST_ERRORS.labels(error.code).inc()
+            await self._abort(context, error)
+
+    async def _abort(self, context: Context, error: SoundFlowError) -> Never:
+        metadata = [("soundflow-error", error.code)]
+        if isinstance(error, Overloaded):
+            metadata.append(("retry-after", str(error.retry_after_s)))
+        elif isinstance(error, Unavailable):
+            metadata.append(("retry-after", str(self._ingestion.config.retry_after_s)))
+        await context.abort(_status(error), error.message, tuple(metadata))
+
     async def _open_call(self, requests: AsyncIterator[api.StreamRequest]) -> Call:
         within_s = self._ingestion.config.open_within_s
         first = await _first(requests, within_s=within_s)
-        if first.WhichOneof("request") != "open":
-            raise ProtocolBroken("no_open", "the first request of a stream must hold `open`")
-        audio = first.open.format
+        want: SessionSpec | Sequence[Claim]
+        match first.WhichOneof("request"):
+            case "open":
+                want, audio = spec_from_proto(first.open.spec), first.open.format
+            case "resume":
+                want, audio = claims_from_proto(first.resume), first.resume.format
+            case _:
+                raise ProtocolBroken(
+                    "no_open", "the first request of a stream must hold `open` or `resume`"
+                )
         return Call(
             self._ingestion,
-            spec_from_proto(first.open.spec),
+            want,
             format_from_proto(audio),
             face="grpc",
             split_channels=splits_channels(audio.layout),
@@ -188,13 +223,15 @@ async def _listen(call: Call, requests: AsyncIterator[api.StreamRequest], contex
                 await answer_faults(call, call.instruct(request.instruction))
             case "cancel_turn":
                 await answer_faults(call, call.cancel(request.cancel_turn))
-            case "open":
+            case "open" | "resume":
                 raise ProtocolBroken(
-                    "second_open", "open: the session is open; call again for another one"
+                    "second_open", "the session is open; call again for another one"
                 )
             case _:
                 raise ProtocolBroken("unknown_type", "a request is empty, or of a later version")
-    if context.done():  # a broken connection also ends the requests
+    # A broken connection also ends the requests, and may be known as such a moment later.
+    await asyncio.sleep(BROKEN_WITHIN_S)
+    if context.done():
         raise CallerGone
     await answer_faults(call, call.finish())
 
@@ -216,25 +253,9 @@ async def _first(requests: AsyncIterator[RequestT], *, within_s: float) -> Reque
         raise ProtocolBroken("no_open", f"no request came within {within_s:g} s") from None
 
 
-@asynccontextmanager
-async def _errors_told(context: Context) -> AsyncIterator[None]:
-    """Count an error and end the call with the status that fits it."""
-    try:
-        yield
-    except SoundFlowError as error:
-        metrics.REQUEST_ERRORS.labels(error.code).inc()
-        await _abort(context, error)
-
-
-async def _abort(context: Context, error: SoundFlowError) -> Never:
-    metadata = [("soundflow-error", error.code)]
-    if isinstance(error, Overloaded):
-        metadata.append(("retry-after", str(error.retry_after_s)))
-    await context.abort(_status(error), error.message, tuple(metadata))
-
-
 def _status(error: SoundFlowError) -> grpc.StatusCode:
-    return next(status for kind, status in _STATUS.items() if isinstance(error, kind))
+    statuses = (status for kind, status in _STATUS.items() if isinstance(error, kind))
+    return next(statuses, grpc.StatusCode.INTERNAL)
 
 
 def _task_response(item: CallerEvent | Progress) -> api.RunTaskResponse:

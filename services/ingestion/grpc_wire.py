@@ -4,8 +4,9 @@ from services.core.errors import BadRequest
 from services.core.generated.soundflow.v1 import interaction_service_pb2 as api
 from services.core.generated.soundflow.v1 import stream_pb2 as pb
 from services.core.wire_values import enum_from_proto, enum_to_proto, spec_to_proto
+from services.ingestion.resuming import Claim
 from services.state.port import SessionRecord
-from soundflow.audio import SAMPLE_RATE_HZ, AudioError, AudioFormat, Encoding
+from soundflow.audio import MAX_CHANNELS, SAMPLE_RATE_HZ, AudioError, AudioFormat, Encoding
 
 
 def format_from_proto(proto: api.AudioFormat) -> AudioFormat:
@@ -18,6 +19,18 @@ def format_from_proto(proto: api.AudioFormat) -> AudioFormat:
         )
     except AudioError as error:
         raise BadRequest(error.code, str(error)) from error
+
+
+def claims_from_proto(proto: api.ResumeSessions) -> list[Claim]:
+    """Read which sessions a caller goes on with. BadRequest."""
+    if not 1 <= len(proto.sessions) <= MAX_CHANNELS:
+        raise BadRequest(
+            "bad_message", f"resume names 1 to {MAX_CHANNELS} sessions, got {len(proto.sessions)}"
+        )
+    return [
+        Claim(session.session_id, session.resume_token, session.last_event_id)
+        for session in proto.sessions
+    ]
 
 
 def splits_channels(layout: int) -> bool:

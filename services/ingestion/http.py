@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from services.core import metrics
@@ -19,6 +20,7 @@ from services.core.errors import (
 from services.ingestion.http_tasks import TaskFace
 from services.ingestion.service import IngestionService
 from services.ingestion.websocket import WebSocketFace
+from services.state.port import Fenced
 
 CONSOLE = Path(__file__).parents[1] / "console"
 
@@ -26,6 +28,7 @@ _STATUS: dict[type[SoundFlowError], int] = {
     BadRequest: 400,
     SessionUnknown: 404,
     SessionExists: 409,
+    Fenced: 409,
     Overloaded: 429,
     Unavailable: 503,
     Failed: 500,
@@ -42,7 +45,7 @@ def make_app(ingestion: IngestionService) -> web.Application:
             return web.Response(status=503, text="shutting down\n")
         return web.Response(text="ready\n")
 
-    app = web.Application(middlewares=[_tell_errors])
+    app = web.Application(middlewares=[_tell_errors(ingestion.config.retry_after_s)])
     app.add_routes(
         [
             web.get("/v1/stream", WebSocketFace(ingestion).stream),
@@ -63,22 +66,29 @@ def error_json(error: SoundFlowError) -> dict[str, dict[str, str]]:
     return {"error": {"code": error.code, "message": error.message}}
 
 
-@web.middleware
-async def _tell_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except SoundFlowError as error:
-        metrics.REQUEST_ERRORS.labels(error.code).inc()
-        headers = {}
-        if isinstance(error, Overloaded):
-            headers["Retry-After"] = str(error.retry_after_s)
-        return web.json_response(error_json(error), status=_status(error), headers=headers)
+def _tell_errors(retry_after_s: int) -> Middleware:
+    """Answer with the status that fits an error, and say when to try again."""
+
+    @web.middleware
+    async def tell(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except SoundFlowError as error:
+            metrics.REQUEST_ERRORS.labels(error.code).inc()
+            headers = {}
+            if isinstance(error, Overloaded):
+                headers["Retry-After"] = str(error.retry_after_s)
+            elif isinstance(error, Unavailable):
+                headers["Retry-After"] = str(retry_after_s)
+            return web.json_response(error_json(error), status=_status(error), headers=headers)
+
+    return tell
 
 
 def _status(error: SoundFlowError) -> int:
     if error.code == "file_too_large":
         return 413
-    return next(status for kind, status in _STATUS.items() if isinstance(error, kind))
+    return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
 
 
 async def _alive(request: web.Request) -> web.Response:

@@ -5,7 +5,8 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from services.core.errors import BadRequest, ProtocolBroken
-from soundflow.audio import SAMPLE_RATE_HZ, AudioError, AudioFormat, Encoding
+from services.ingestion.resuming import Claim
+from soundflow.audio import MAX_CHANNELS, SAMPLE_RATE_HZ, AudioError, AudioFormat, Encoding
 from soundflow.interaction import Ability, SessionSpec
 
 Layout = Literal["mix", "split"]
@@ -60,6 +61,26 @@ class OpenRequest(SpecFields):
     audio: AudioFields = AudioFields()
 
 
+class ResumeFields(_Request):
+    """One session to go on with."""
+
+    session_id: str = Field(min_length=1)
+    resume_token: str
+    last_event_id: int = Field(default=0, ge=0)
+
+    def claim(self) -> Claim:
+        """Return it as ingestion knows it."""
+        return Claim(self.session_id, self.resume_token, self.last_event_id)
+
+
+class ResumeRequest(_Request):
+    """First message of a stream that goes on with sessions of an earlier one."""
+
+    type: Literal["session.resume"]
+    sessions: tuple[ResumeFields, ...] = Field(min_length=1, max_length=MAX_CHANNELS)
+    audio: AudioFields = AudioFields()
+
+
 class TaskRequest(SpecFields):
     """What a task is to do with its file."""
 
@@ -94,7 +115,8 @@ class AudioEndRequest(_Request):
 
 
 LaterRequest = InstructRequest | CancelRequest | TimestampRequest | AudioEndRequest
-StreamRequest = OpenRequest | LaterRequest
+FirstRequest = OpenRequest | ResumeRequest
+StreamRequest = FirstRequest | LaterRequest
 
 RequestT = TypeVar("RequestT")
 

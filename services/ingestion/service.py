@@ -2,247 +2,297 @@
 
 import asyncio
 import dataclasses
-import re
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from services.core import metrics
 from services.core.clock import unix_us
-from services.core.errors import BadRequest, Overloaded, SessionUnknown, ShuttingDown
+from services.core.errors import (
+    HandedOver,
+    Overloaded,
+    SessionUnknown,
+    ShuttingDown,
+    Unavailable,
+)
 from services.core.events import (
     CallerEvent,
     CloseReason,
     Event,
-    ResponseStarted,
     SessionClosed,
     SessionOpened,
+    SessionResumed,
 )
 from services.core.messages import (
     AudioMessage,
-    Closed,
     Instructed,
     Opened,
-    SessionChange,
     SessionMessage,
     TurnCancelled,
 )
+from services.ingestion.admission import check_instruction, check_spec
+from services.ingestion.background import Background
 from services.ingestion.config import IngestionConfig
+from services.ingestion.delivering import Delivering
+from services.ingestion.held import HeldSessions
+from services.ingestion.leases import Leases
+from services.ingestion.live import LiveSession
 from services.ingestion.outbox import Outbox
-from services.state.port import SessionRecord, SessionStore
-from services.transport.port import Topic
+from services.ingestion.records import Closing, check_token, digest, new_token
+from services.ingestion.resuming import Claim, Resumed, Resuming
+from services.state.behind import WriteBehind
+from services.state.port import Fenced, SessionRecord, SessionStore
+from services.transport.port import Delivered, History, Holders, Topic
 from soundflow.audio import SAMPLE_RATE_HZ, Chunk
 from soundflow.interaction import ModelInfo, SessionSpec
 
-_LANGUAGE = re.compile("[a-z]{2,3}")
-
 
 @dataclass(slots=True)
-class LiveSession:
-    """One open session of this replica, and the way back to its caller."""
-
-    session_id: str
-    outbox: Outbox
-    channel: int = 0
-    chunks: int = 0
-    turns: int = 0
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-@dataclass(frozen=True, slots=True)
 class IngestionService:
-    """Holds the callers of this replica. Adapters of protocols use it through `Call` and `Task`."""
+    """Holds the callers of this replica. Adapters of protocols use it through `Call` and `Task`.
+
+    responses, audio_history: what was recorded, for callers who are back. address: where events
+    for this replica are delivered. holders: the other replicas; None where there are none.
+    """
 
     audio: Topic[AudioMessage]
     sessions: Topic[SessionMessage]
     store: SessionStore
+    records: WriteBehind
     model: ModelInfo
     config: IngestionConfig
-    _live: dict[str, LiveSession] = field(default_factory=dict)
-    _draining: asyncio.Event = field(default_factory=asyncio.Event)
+    responses: History[CallerEvent]
+    audio_history: History[AudioMessage]
+    address: str = ""
+    holders: Holders | None = None
+    _draining: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+    _background: Background = field(init=False, default_factory=Background)
+    _held: HeldSessions = field(init=False)
+    _delivering: Delivering = field(init=False)
+    _resuming: Resuming = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Wire the parts."""
+        self._held = HeldSessions(
+            self.sessions, self.store, self.records, self._background, self.config.resume_within_s
+        )
+        self._delivering = Delivering(
+            self.responses, self._held.tell, self._held.close_slow, self._background
+        )
+        self._resuming = Resuming(
+            self.store, self._held, self.audio_history, self.address, self.holders
+        )
+
+    async def run(self) -> None:
+        """Keep the leases of sessions until cancelled; then end what is left to do."""
+        leases = Leases(
+            self.store,
+            self.config.lease_renew_s,
+            self._held.epochs,
+            self._held.check,
+            self._held.reap,
+        )
+        try:
+            await leases.run()
+        finally:
+            await self._background.stop(self.config.read_grace_s)
 
     def new_id(self) -> str:
         """Return an unused session id that nobody can guess."""
         return f"s-{secrets.token_hex(8)}"
 
     async def open(
-        self, spec: SessionSpec, session_ids: Sequence[str], outbox: Outbox, *, face: str
+        self,
+        spec: SessionSpec,
+        session_ids: Sequence[str],
+        outbox: Outbox,
+        *,
+        face: str,
+        resumable: bool = True,
     ) -> list[LiveSession]:
-        """Open one session for each id, all or none. Overloaded, ShuttingDown, BadRequest."""
-        spec = self._check(spec)
+        """Open one session for each id, all or none. Overloaded, Unavailable, BadRequest."""
+        spec = check_spec(spec, self.model, self.config)
         self.check_room(len(session_ids))
-        live = [LiveSession(id_, outbox, channel) for channel, id_ in enumerate(session_ids)]
-        self._live.update((session.session_id, session) for session in live)
-        opened: list[LiveSession] = []
+        live = [
+            LiveSession(id_, outbox, channel, resumable=resumable)
+            for channel, id_ in enumerate(session_ids)
+        ]
+        for session in live:
+            self._held.add(session)
         try:
             for session in live:
                 await self._open(session, spec)
-                opened.append(session)
-        except BaseException:  # also a caller who left meanwhile
-            for session in live[len(opened) :]:
-                self._live.pop(session.session_id)
-            for session in opened:
-                await self._close(session, CloseReason.ERROR)
+        except BaseException as error:  # also a caller who left meanwhile
+            if isinstance(error, Overloaded | Unavailable):
+                metrics.SESSIONS_REFUSED.labels(error.code).inc()
+            for session in live:
+                self._undo(session)
             raise
         metrics.SESSIONS_OPENED.labels(face).inc(len(live))
         return live
 
+    async def resume(self, claims: Sequence[Claim], outbox: Outbox) -> Resumed:
+        """Go on with sessions, one for each channel of a call, wherever they were held.
+
+        What was missed is told after `session.resumed`; of a session that is over, why.
+        SessionUnknown, BadRequest `bad_token`, Overloaded, Fenced, Unavailable.
+        """
+        for claim in claims:
+            check_token(await self.store.get(claim.session_id), claim.token)
+        self.check_room(sum(claim.session_id not in self._held for claim in claims))
+        resumed = await self._resuming.take_over(claims, outbox)
+        metrics.SESSIONS_RESUMED.inc(len(claims))
+        for session, claim, record in zip(resumed.sessions, claims, resumed.records, strict=True):
+            model, chunk = record.spec.model, resumed.audio.chunk
+            self.tell(session, SessionResumed(session.session_id, model, chunk))
+            self._background.start(self._come_back(session, record, claim.last_event_id))
+        return resumed
+
+    async def keep(self, sessions: Sequence[LiveSession]) -> None:
+        """Hold sessions whose connection broke, until their caller is back or for a while."""
+        await self._held.keep(sessions)
+
+    def check_entry(self) -> None:
+        """Raise Overloaded or ShuttingDown when neither a new caller nor one who is back fits."""
+        if not any(session.lost for session in self._held.all()):
+            self.check_room()
+
     def check_room(self, sessions: int = 1) -> None:
-        """Raise Overloaded or ShuttingDown when so many sessions more cannot be opened."""
+        """Raise Overloaded or ShuttingDown when so many sessions more cannot be held."""
         if self._draining.is_set():
             metrics.SESSIONS_REFUSED.labels("shutting_down").inc()
             raise ShuttingDown
-        if len(self._live) + sessions > self.config.max_sessions:
+        if len(self._held) + sessions > self.config.max_sessions:
             metrics.SESSIONS_REFUSED.labels("overloaded").inc()
             raise Overloaded(self.config.max_sessions, self.config.retry_after_s)
 
     def drain(self) -> None:
-        """Open no more sessions; those that run go on."""
+        """Take no more sessions; those that run go on."""
         self._draining.set()
 
     @property
     def accepting(self) -> bool:
-        """Whether sessions can be opened, as far as the platform's life goes."""
+        """Whether sessions can be opened."""
         return not self._draining.is_set()
 
     async def send(self, session: LiveSession, chunk: Chunk) -> None:
-        """Pass a chunk on; waits while the platform is behind."""
-        session.chunks = chunk.index + 1
+        """Pass a chunk on; waits while the platform is behind, or a part of it away."""
+        session.chunks = max(session.chunks, chunk.index + 1)
         metrics.AUDIO_SECONDS.inc(chunk.samples / SAMPLE_RATE_HZ)
-        await self.audio.send(AudioMessage(chunk, unix_us()))
+        message = AudioMessage(chunk, unix_us())
+        session.sending = self._background.start(self._send(session, message))
+        # Whoever is cancelled here leaves no doubt whether the chunk was sent.
+        await asyncio.shield(session.sending)
 
     async def instruct(self, session_id: str, text: str) -> None:
         """Give a session of any replica a new instruction. BadRequest, SessionUnknown."""
-        if not text.strip():
-            raise BadRequest("empty_instruction", "an instruction needs words; say what to do")
-        self._check_length(text)
+        check_instruction(text, self.config)
         record = await self.store.get(session_id)
         if record.closed:
             raise SessionUnknown(session_id)
-        await self.store.update(
-            session_id,
-            lambda old: dataclasses.replace(
-                old, spec=dataclasses.replace(old.spec, instruction=text)
-            ),
-        )
-        await self._announce(session_id, Instructed(text))
+        spec = dataclasses.replace(record.spec, instruction=text)
+        await self.store.update(session_id, lambda old: dataclasses.replace(old, spec=spec))
+        await self._held.announce(session_id, Instructed(text))
 
     async def cancel(self, session_id: str, turn: int) -> None:
         """Ask for a turn to end; one that is over is no error."""
-        await self._announce(session_id, TurnCancelled(turn))
+        await self._held.announce(session_id, TurnCancelled(turn))
 
     async def record(self, session_id: str) -> SessionRecord:
         """Return what is known of a session, open or closed. SessionUnknown."""
         return await self.store.get(session_id)
 
-    async def tell(self, session: LiveSession, event: Event) -> None:
-        """Hand the caller an event; one that does not read is closed, so that nobody waits."""
-        if session.outbox.full:
-            await self._close_slow(session.outbox)
-            return
-        session.outbox.put(CallerEvent(session.session_id, event, session.channel))
+    def tell(self, session: LiveSession, event: Event) -> None:
+        """Tell the caller something that is not recorded."""
+        self._held.tell(session, CallerEvent(session.session_id, event))
 
-    async def deliver(self, events: Sequence[CallerEvent]) -> None:
+    async def deliver(self, events: Sequence[Delivered]) -> None:
         """Hand events to their callers (the Delivery port); unknown sessions' are dropped."""
-        for told in events:
-            session = self._live.get(told.session_id)
-            if session is None:
-                continue
-            if isinstance(told.event, SessionClosed):
-                await self._end(session, told.event)
-                continue
-            if isinstance(told.event, ResponseStarted):
-                session.turns = max(session.turns, told.event.turn)
-            await self.tell(session, told.event)
+        for delivered in events:
+            if session := self._held.get(delivered.told.session_id):
+                self._delivering.take(session, delivered)
+
+    def holds(self, session_id: str) -> bool:
+        """Tell whether the session's caller is here, or was a moment ago."""
+        return session_id in self._held
+
+    async def let_go(self, session_id: str, epoch: int) -> None:
+        """Give a session up that another replica has taken over, with this epoch."""
+        session = self._held.get(session_id)
+        if session and session.epoch < epoch:
+            self._held.let_go(session, Fenced(session_id))
+            await session.sent()
 
     async def close(self, session_id: str, reason: CloseReason) -> None:
-        """End a session now, whatever it is doing. SessionUnknown when it is not open here."""
-        if session_id not in self._live:
-            raise SessionUnknown(session_id)
-        await self._close(self._live[session_id], reason)
+        """End a session now, on any replica, whatever it is doing. SessionUnknown when it ended."""
+        if session := self._held.get(session_id):
+            await self._wait_for([self._held.close(session, reason)])
+            return
+        await self._held.close_elsewhere(session_id, Closing(reason.value))
 
     async def close_all(self, reason: CloseReason) -> None:
         """End every session of this replica."""
-        for session in list(self._live.values()):
-            await self._close(session, reason)
+        await self._wait_for([self._held.close(session, reason) for session in self._held.all()])
+
+    async def hand_over(self) -> None:
+        """Let every session go, for its caller to resume it elsewhere; tasks are closed."""
+        held = self._held.all()
+        for session in held:
+            if session.resumable:
+                self._held.let_go(session, HandedOver())
+        await self.close_all(CloseReason.SHUTDOWN)
+        for session in held:
+            await session.sent()
 
     async def all_closed(self) -> None:
         """Wait until no session is open here."""
-        while self._live:
-            await next(iter(self._live.values())).ended.wait()
+        while held := self._held.all():
+            await held[0].ended.wait()
 
     @property
     def open_sessions(self) -> int:
         """How many sessions are open here."""
-        return len(self._live)
+        return len(self._held)
 
     async def _open(self, session: LiveSession, spec: SessionSpec) -> None:
-        now = unix_us()
-        await self.store.create(SessionRecord(session.session_id, spec, now))
-        await self.sessions.send(SessionMessage(session.session_id, now, Opened(spec)))
-        metrics.SESSIONS_OPEN.set(len(self._live))
-        token = secrets.token_urlsafe(16)
-        await self.tell(session, SessionOpened(session.session_id, spec.model, token))
-
-    async def _close_slow(self, outbox: Outbox) -> None:
-        """Close a caller's sessions, all of them: they share what it did not read."""
-        outbox.drop_unread()
-        for session in [live for live in self._live.values() if live.outbox is outbox]:
-            await self._close(session, CloseReason.CLIENT_TOO_SLOW)
-
-    async def _close(self, session: LiveSession, reason: CloseReason) -> None:
-        await self._end(session, SessionClosed(reason, session.chunks, session.turns))
-
-    async def _end(self, session: LiveSession, closed: SessionClosed) -> None:
-        """Tell the caller, the other services and the record, once."""
-        if self._live.pop(session.session_id, None) is None:
-            return
-        session.outbox.put(CallerEvent(session.session_id, closed, session.channel))
-        session.ended.set()
-        metrics.SESSIONS_OPEN.set(len(self._live))
-        metrics.SESSIONS_CLOSED.labels(closed.reason.value).inc()
-        await self.store.update(
-            session.session_id, lambda old: dataclasses.replace(old, closed=closed.reason.value)
+        now, token = unix_us(), new_token()
+        record = SessionRecord(
+            session.session_id, spec, now, owner=self.address, token_sha256=digest(token)
         )
-        await self._announce(session.session_id, Closed(closed.reason.value))
+        await self.store.create(record)
+        session.epoch = record.epoch
+        await self._held.announce(session.session_id, Opened(spec))
+        self.tell(session, SessionOpened(session.session_id, spec.model, token))
 
-    async def _announce(self, session_id: str, change: SessionChange) -> None:
-        await self.sessions.send(SessionMessage(session_id, unix_us(), change))
+    def _undo(self, session: LiveSession) -> None:
+        """Take an opening back, as far as it came."""
+        if session.epoch < 0:
+            self._held.remove(session)
+        else:
+            self._held.close(session, CloseReason.ERROR)
 
-    def _check(self, spec: SessionSpec) -> SessionSpec:
-        """Fill in the platform's model; refuse what it cannot do."""
-        if spec.model not in ("", self.model.name):
-            raise BadRequest(
-                "unknown_model", f"there is no model {spec.model!r} here; use {self.model.name!r}"
-            )
-        unknown = spec.abilities - self.model.abilities
-        if unknown:
-            names = ", ".join(sorted(unknown))
-            raise BadRequest(
-                "unknown_ability", f"model {self.model.name!r} cannot {names}; leave that out"
-            )
-        for language in (spec.source_language, spec.target_language):
-            if language and not _LANGUAGE.fullmatch(language):
-                raise BadRequest(
-                    "bad_language", f"{language!r} is no language code; use one like 'de' or 'fr'"
-                )
-        if spec.source_language and self.model.languages:
-            self._check_heard(spec.source_language)
-        self._check_length(spec.instruction)
-        return dataclasses.replace(spec, model=self.model.name)
+    async def _come_back(
+        self, session: LiveSession, record: SessionRecord, last_event_id: int
+    ) -> None:
+        await self._delivering.come_back(session, record, last_event_id)
+        if record.closed:  # and the record of events does not say so
+            reason = CloseReason(record.closed)
+            self._held.end(session, SessionClosed(reason, session.chunks, record.newest_turn))
 
-    def _check_heard(self, language: str) -> None:
-        if language not in self.model.languages:
-            raise BadRequest(
-                "unknown_language",
-                f"model {self.model.name!r} does not hear {language!r}; leave source_language out "
-                f"to have it found out, or use one of {', '.join(sorted(self.model.languages))}",
-            )
+    async def _send(self, session: LiveSession, message: AudioMessage) -> None:
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(Unavailable),
+            wait=wait_random_exponential(multiplier=0.05, max=1),
+            stop=lambda _: session.ended.is_set(),
+            reraise=True,
+        )
+        with suppress(Unavailable):  # it ended meanwhile
+            await retrying(self.audio.send, message)
 
-    def _check_length(self, instruction: str) -> None:
-        limit = self.config.max_instruction_chars
-        if len(instruction) > limit:
-            raise BadRequest(
-                "instruction_too_long",
-                f"an instruction may have {limit} characters, this one has {len(instruction)}",
-            )
+    async def _wait_for(self, closing: Sequence[asyncio.Task[None] | None]) -> None:
+        """Wait until the platform knows, but not for a part of it that is away."""
+        if tasks := [task for task in closing if task]:
+            await asyncio.wait(tasks, timeout=self.config.read_grace_s)

@@ -21,8 +21,9 @@ from services.core.events import (
     Gap,
     SessionClosed,
 )
+from services.ingestion.live import LiveSession
 from services.ingestion.outbox import Outbox
-from services.ingestion.service import IngestionService, LiveSession
+from services.ingestion.service import IngestionService
 from soundflow.audio import CHUNK_MS, SAMPLE_RATE_HZ, AudioError, Chunk
 from soundflow.intake import IntakeResult
 from soundflow.interaction import SessionSpec
@@ -59,7 +60,7 @@ async def run_task(
         count = recording.channels if split_channels else 1
         session_ids = [ingestion.new_id() for _ in range(count)]
         outbox = Outbox(capacity=ingestion.config.outbox_events, sessions=count)
-        opened = await ingestion.open(spec, session_ids, outbox, face=face)
+        opened = await ingestion.open(spec, session_ids, outbox, face=face, resumable=False)
         feed = _Feed(ingestion, recording, {live.session_id: _Fed(live) for live in opened})
         feeding = asyncio.create_task(feed.run())
         try:
@@ -70,8 +71,8 @@ async def run_task(
                     yield feed.progress
                 elif isinstance(told.event, SessionClosed):
                     feed.closed(told.event)
-            if feed.fault:
-                raise feed.fault
+            if fault := feed.fault or feed.let_go:
+                raise fault
         finally:
             feeding.cancel()
             await asyncio.gather(feeding, return_exceptions=True)
@@ -151,12 +152,12 @@ class _Feed:
         """Send all; what is wrong with the recording closes its sessions, and is told."""
         try:
             async for result in self.recording.read(list(self.sessions)):
-                await self._warn()
+                self._warn()
                 await self._send(result)
-            await self._warn()
+            self._warn()
         except AudioError as error:
             self.fault = BadRequest(error.code, str(error))
-            await self._tell(ErrorEvent(error.code, str(error)))
+            self._tell(ErrorEvent(error.code, str(error)))
             await self.close(CloseReason.ERROR)
         except Exception:  # a fault of ours: nobody is left waiting
             log.exception("a task failed")
@@ -182,6 +183,11 @@ class _Feed:
         done_ms = min(fed.done_ms for fed in self.sessions.values())
         return Progress(done_ms, self.recording.duration_ms)
 
+    @property
+    def let_go(self) -> SoundFlowError | None:
+        """Why a session went elsewhere, which only a mistake can make it do."""
+        return next(filter(None, (fed.live.let_go for fed in self.sessions.values())), None)
+
     async def close(self, reason: CloseReason) -> None:
         """Close what is still open."""
         for fed in self.sessions.values():
@@ -191,7 +197,7 @@ class _Feed:
     async def _send(self, result: IntakeResult) -> None:
         if result.gap:
             start_ms, end_ms = result.gap.start_ms, result.gap.end_ms
-            await self._tell(Gap(start_ms, end_ms, -(-end_ms // CHUNK_MS) - start_ms // CHUNK_MS))
+            self._tell(Gap(start_ms, end_ms, -(-end_ms // CHUNK_MS) - start_ms // CHUNK_MS))
         for chunk in result.chunks:
             await self._send_chunk(self.sessions[chunk.session_id], chunk)
 
@@ -203,14 +209,14 @@ class _Feed:
         fed.end_ms = chunk.start_ms + chunk.samples * 1000 // SAMPLE_RATE_HZ
         await self.ingestion.send(fed.live, chunk)
 
-    async def _warn(self) -> None:
+    def _warn(self) -> None:
         for warning in self.recording.new_warnings():
-            await self._tell(ErrorEvent(warning.code, warning.message))
+            self._tell(ErrorEvent(warning.code, warning.message))
 
-    async def _tell(self, event: ErrorEvent | Gap) -> None:
+    def _tell(self, event: ErrorEvent | Gap) -> None:
         for fed in self.sessions.values():
             if not fed.live.ended.is_set():
-                await self.ingestion.tell(fed.live, event)
+                self.ingestion.tell(fed.live, event)
 
 
 def _next(results: Iterator[IntakeResult]) -> IntakeResult | None:

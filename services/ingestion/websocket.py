@@ -2,30 +2,51 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
+from aiohttp.http import WebSocketError
 
 from services.core import metrics
-from services.core.errors import Overloaded, ProtocolBroken, SoundFlowError, Unavailable
+from services.core.errors import (
+    HandedOver,
+    Overloaded,
+    ProtocolBroken,
+    ShuttingDown,
+    SoundFlowError,
+    Unavailable,
+)
 from services.core.events import CallerEvent, to_json
 from services.ingestion.call import Call
-from services.ingestion.conversation import CallerGone, CallerTooSlow, answer_faults, converse
+from services.ingestion.conversation import (
+    CallerGone,
+    CallerLeft,
+    CallerTooSlow,
+    answer_faults,
+    converse,
+)
 from services.ingestion.requests import (
     AudioEndRequest,
     CancelRequest,
+    FirstRequest,
     InstructRequest,
     OpenRequest,
+    ResumeRequest,
     StreamRequest,
     TimestampRequest,
     parse_stream,
 )
+from services.ingestion.resuming import Claim
 from services.ingestion.service import IngestionService
+from services.state.port import Fenced
+from soundflow.interaction import SessionSpec
 
 # A message that is this much over the limit is not even read to its end.
 READ_LIMIT_FACTOR = 4
 
 _HUNG_UP = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
+_FAREWELLS = (WSCloseCode.OK, WSCloseCode.GOING_AWAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +57,7 @@ class WebSocketFace:
 
     async def stream(self, request: web.Request) -> web.WebSocketResponse:
         """Hold a call to its end. Overloaded and Unavailable come before the upgrade."""
-        self.ingestion.check_room()
+        self.ingestion.check_entry()
         config = self.ingestion.config
         socket = web.WebSocketResponse(
             autoping=False,  # `_receive` must see the answers to its pings
@@ -61,7 +82,7 @@ class WebSocketFace:
             await _send(socket, json.dumps(refusal))
             return _close_code(error)
 
-    async def _opening(self, socket: web.WebSocketResponse) -> OpenRequest:
+    async def _opening(self, socket: web.WebSocketResponse) -> FirstRequest:
         within_s = self.ingestion.config.open_within_s
         try:
             async with asyncio.timeout(within_s):
@@ -72,14 +93,16 @@ class WebSocketFace:
             ) from None
         if message.type is WSMsgType.TEXT:
             request = self._parse(message.data)
-            if isinstance(request, OpenRequest):
+            if isinstance(request, FirstRequest):
                 return request
-        raise ProtocolBroken("no_open", "the first message must be a session.open as text")
+        raise ProtocolBroken(
+            "no_open", "the first message must be a session.open or a session.resume, as text"
+        )
 
-    async def _hold_call(self, socket: web.WebSocketResponse, opening: OpenRequest) -> int:
+    async def _hold_call(self, socket: web.WebSocketResponse, opening: FirstRequest) -> int:
         call = Call(
             self.ingestion,
-            opening.spec(),
+            _wanted(opening),
             opening.audio.format(),
             face="websocket",
             split_channels=opening.audio.layout == "split",
@@ -122,7 +145,8 @@ class WebSocketFace:
     async def _receive(self, socket: web.WebSocketResponse) -> WSMessage:
         """Return the next text or binary message.
 
-        CallerGone when the caller hangs up, or sends nothing and leaves a ping unanswered.
+        CallerLeft when the caller says goodbye. CallerGone when the connection breaks, or the
+        caller sends nothing and leaves a ping unanswered.
         """
         interval_s = self.ingestion.config.ping_interval_s
         pinged = False
@@ -137,11 +161,17 @@ class WebSocketFace:
                 continue
             pinged = False
             if message.type in _HUNG_UP:
-                raise CallerGone
+                raise CallerLeft if _was_meant(message) else CallerGone
             if message.type is WSMsgType.PING:
                 await socket.pong(message.data)
             elif message.type is not WSMsgType.PONG:
                 return message
+
+
+def _wanted(opening: FirstRequest) -> SessionSpec | Sequence[Claim]:
+    if isinstance(opening, ResumeRequest):
+        return [session.claim() for session in opening.sessions]
+    return opening.spec()
 
 
 async def _obey(call: Call, request: StreamRequest) -> None:
@@ -152,10 +182,17 @@ async def _obey(call: Call, request: StreamRequest) -> None:
             await call.cancel(turn)
         case AudioEndRequest():
             await call.finish()
-        case OpenRequest():
+        case OpenRequest() | ResumeRequest():
             raise ProtocolBroken(
                 "second_open", "type: the session is open; connect again for another one"
             )
+
+
+def _was_meant(message: WSMessage) -> bool:
+    """Tell a caller's farewell, or one that breaks the protocol, from a broken connection."""
+    if message.type is WSMsgType.ERROR:
+        return isinstance(message.data, WebSocketError)
+    return message.type is WSMsgType.CLOSE and message.data in _FAREWELLS
 
 
 async def _send(socket: web.WebSocketResponse, text: str) -> None:
@@ -175,10 +212,12 @@ async def _ping(socket: web.WebSocketResponse, *, within_s: float) -> None:
 
 def _close_code(error: SoundFlowError) -> int:
     match error:
-        case Overloaded():
-            return WSCloseCode.TRY_AGAIN_LATER
-        case Unavailable():
+        case HandedOver():
+            return WSCloseCode.SERVICE_RESTART
+        case ShuttingDown() | Fenced():
             return WSCloseCode.GOING_AWAY
+        case Overloaded() | Unavailable():
+            return WSCloseCode.TRY_AGAIN_LATER
         case SoundFlowError(code="message_too_large"):
             return WSCloseCode.MESSAGE_TOO_BIG
         case _:

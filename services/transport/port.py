@@ -79,3 +79,11 @@ class Delivery(Protocol):
     async def deliver(self, events: Sequence[Delivered]) -> None:
         """Hand events over in order. Never waits for the caller to read them."""
         ...
+
+
+class Holders(Protocol):
+    """The ingestion replicas that hold callers, by the address of their delivery service."""
+
+    async def let_go(self, address: str, session_id: str, epoch: int) -> None:
+        """Have a replica give up a session that was taken over from it. Unavailable."""
+        ...

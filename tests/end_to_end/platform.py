@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import aiohttp
 import grpc
@@ -16,6 +16,7 @@ from services.embedded import Platform
 from services.ingestion.config import IngestionConfig
 from services.ingestion.service import IngestionService
 from services.serve import Addresses, run_servers
+from services.state.carried import MemoryCarriedStates
 from soundflow.audio import CHUNK_SAMPLES
 from soundflow.models import Model, load_model
 from tests.waiting import DEADLINE_S, until
@@ -43,10 +44,10 @@ class Running:
         platform = self.platform
         return {
             "ingestion": platform.ingestion.open_sessions,
-            "perception": len(platform.perception._carried),
-            "decision": len(platform.decision._open),
+            "perception": len(cast(MemoryCarriedStates, platform.perception.carried)),
+            "decision": len(platform.decision.placement),
             "engine": len(platform.engine._sessions),
-            "response": len(platform.response._speech),
+            "response": len(platform.response._sessions),
         }
 
     async def all_freed(self, *, but: int = 0) -> None:
@@ -123,7 +124,14 @@ async def running(model: Model | None = None, /, **config: Any) -> AsyncIterator
     At the end nothing may be kept of any session.
     """
     settings = IngestionConfig(
-        **{"http_port": 0, "grpc_port": 0, "burst_ms": 10**9, "read_grace_s": 0.5, **config}
+        **{
+            "http_port": 0,
+            "grpc_port": 0,
+            "burst_ms": 10**9,
+            "read_grace_s": 0.5,
+            "resume_within_s": 0.2,
+            **config,
+        }
     )
     platform = Platform.of(model or load_model("null"), settings)
     async with (

@@ -8,7 +8,14 @@ import pytest
 from services.core.errors import BadRequest, ProtocolBroken
 from services.core.events import CallerEvent, CloseReason, ErrorEvent, SessionClosed
 from services.ingestion.call import Call
-from services.ingestion.conversation import CallerGone, CallerTooSlow, answer_faults, converse
+from services.ingestion.conversation import (
+    CallerGone,
+    CallerLeft,
+    CallerTooSlow,
+    answer_faults,
+    converse,
+)
+from services.state.port import Fenced
 from soundflow.audio import AudioFormat
 from soundflow.interaction import SessionSpec
 from tests.services.ingestion.rig import Rig, make_rig
@@ -73,9 +80,31 @@ async def test_what_breaks_the_protocol_is_told_closes_the_call_and_is_returned(
 
 
 async def test_a_caller_that_hangs_up_closes_the_call(rig: Rig, call: Call) -> None:
-    with pytest.raises(CallerGone):
-        await converse(call, failing(CallerGone()), Heard().say, read_grace_s=DEADLINE_S)
+    with pytest.raises(CallerLeft):
+        await converse(call, failing(CallerLeft()), Heard().say, read_grace_s=DEADLINE_S)
     assert await reason(rig, call) == "client_gone"
+
+
+async def test_a_caller_whose_connection_breaks_is_left_at_once_and_may_come_back(
+    rig: Rig, call: Call
+) -> None:
+    deaf = Heard()
+    deaf.reads.clear()
+    with pytest.raises(CallerGone):
+        await converse(call, failing(CallerGone()), deaf.say, read_grace_s=DEADLINE_S)
+    assert await reason(rig, call) == ""
+
+
+async def test_a_call_whose_session_goes_on_elsewhere_ends_with_the_reason(
+    rig: Rig, call: Call
+) -> None:
+    heard = Heard()
+    talking = asyncio.create_task(converse(call, silence(), heard.say, read_grace_s=DEADLINE_S))
+    await rig.service.let_go(call.session_ids[0], epoch=1)
+    ended = await asyncio.wait_for(talking, DEADLINE_S)
+    assert isinstance(ended, Fenced)
+    assert heard.events[-1] == ErrorEvent(ended.code, ended.message)
+    assert await reason(rig, call) == ""
 
 
 async def test_a_caller_that_cannot_be_told_anything_is_gone(rig: Rig, call: Call) -> None:

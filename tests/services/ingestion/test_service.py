@@ -13,15 +13,16 @@ from services.core.events import (
     SessionClosed,
     SessionOpened,
 )
-from services.core.messages import Closed, Instructed, Opened, SessionMessage, TurnCancelled
+from services.core.messages import Closed, Instructed, Opened, TurnCancelled
+from services.ingestion.live import LiveSession
 from services.ingestion.outbox import Outbox
-from services.ingestion.service import LiveSession
 from services.state.port import SessionRecord
 from soundflow.interaction import Ability, Action, Kind, SessionSpec
 from tests.services.ingestion.rig import Rig, make_rig, unread
-from tests.waiting import DEADLINE_S
+from tests.waiting import DEADLINE_S, until
 
-DECISION = DecisionMade(0, 400, Action.SILENT, 1.0)
+DECISIONS = [DecisionMade(chunk, (chunk + 1) * 400, Action.SILENT, 1.0) for chunk in range(4)]
+DECISION = DECISIONS[0]
 
 
 async def opened(
@@ -114,7 +115,7 @@ async def test_the_end_is_told_once_to_caller_services_and_record() -> None:
     closed = SessionClosed(CloseReason.COMPLETE, 3, 1)
     await rig.tell("a", closed, closed, DECISION)
     assert unread(outbox)[1:] == [closed]
-    assert rig.changes("a")[1:] == [Closed("complete")]
+    await until(lambda: rig.changes("a")[1:] == [Closed("complete", caller_told=True)])
     assert (await rig.service.record("a")).closed == "complete"
     assert session.ended.is_set()
     with pytest.raises(SessionUnknown):
@@ -132,7 +133,7 @@ async def test_closing_counts_what_was_heard_and_said() -> None:
 async def test_a_caller_that_does_not_read_is_closed_with_the_reason_alone() -> None:
     rig = make_rig()
     outbox, _ = await opened(rig, "a", capacity=3)
-    await rig.tell("a", DECISION, DECISION, DECISION, DECISION)
+    await rig.tell("a", *DECISIONS)
     assert unread(outbox) == [SessionClosed(CloseReason.CLIENT_TOO_SLOW, 0, 0)]
     assert rig.service.open_sessions == 0
 
@@ -141,7 +142,7 @@ async def test_both_channels_of_a_caller_that_does_not_read_are_closed() -> None
     rig = make_rig()
     outbox, _ = await opened(rig, "left", "right", capacity=3)
     await opened(rig, "other")
-    await rig.tell("left", DECISION, DECISION)
+    await rig.tell("left", *DECISIONS[:2])
     assert [type(event) for event in unread(outbox)] == [SessionClosed, SessionClosed]
     assert rig.service.open_sessions == 1
 
@@ -150,9 +151,14 @@ async def test_what_ingestion_itself_tells_is_bounded_too() -> None:
     rig = make_rig()
     outbox, [session] = await opened(rig, "a", capacity=3)
     for _ in range(10):
-        await rig.service.tell(session, ErrorEvent("bad_samples", "again"))
+        rig.service.tell(session, ErrorEvent("bad_samples", "again"))
     assert len(unread(outbox)) <= 3
-    assert (await rig.service.record("a")).closed == "client_too_slow"
+    assert session.ended.is_set()
+
+    async def closed() -> bool:
+        return (await rig.service.record("a")).closed == "client_too_slow"
+
+    await until(closed)
 
 
 async def test_a_new_instruction_reaches_the_record_and_the_services() -> None:
@@ -191,21 +197,14 @@ async def test_closing_all_closes_all() -> None:
         assert unread(outbox)[-1] == SessionClosed(CloseReason.SHUTDOWN, 0, 0)
 
 
-async def test_sessions_that_end_by_themselves_while_all_are_closed_are_no_trouble(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_session_that_ends_by_itself_while_all_are_closed_ends_once() -> None:
     rig = make_rig()
-    outboxes = {name: (await opened(rig, name))[0] for name in "ab"}
-    send = rig.sessions.send
-
-    async def send_while_b_ends(message: SessionMessage) -> None:
-        await send(message)
-        if message.session_id == "a":
-            await rig.tell("b", SessionClosed(CloseReason.COMPLETE, 0, 0))
-
-    monkeypatch.setattr(rig.sessions, "send", send_while_b_ends)
-    await rig.service.close_all(CloseReason.SHUTDOWN)
-    assert unread(outboxes["b"])[1:] == [SessionClosed(CloseReason.COMPLETE, 0, 0)]
+    outbox, _ = await opened(rig, "a")
+    closing = asyncio.create_task(rig.service.close_all(CloseReason.SHUTDOWN))
+    await rig.tell("a", SessionClosed(CloseReason.COMPLETE, 0, 0))
+    await asyncio.wait_for(closing, DEADLINE_S)
+    assert unread(outbox)[1:] == [SessionClosed(CloseReason.COMPLETE, 0, 0)]
+    await until(lambda: rig.changes("a")[1:] == [Closed("complete", caller_told=True)])
 
 
 async def test_ids_are_not_guessed_and_do_not_repeat() -> None:

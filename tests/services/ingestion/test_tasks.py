@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from services.embedded import Platform
 from services.ingestion.config import IngestionConfig
 from services.ingestion.task_result import TaskResult
 from services.ingestion.tasks import Progress, run_task
+from services.state.carried import MemoryCarriedStates
 from soundflow.interaction import Kind, SessionSpec, Word
 from soundflow.media import Media
 from soundflow.models import load_model
@@ -149,11 +150,12 @@ async def test_a_full_platform_takes_no_task(tmp_path: Path) -> None:
 async def test_a_task_that_is_given_up_is_forgotten(tmp_path: Path) -> None:
     path = recording(tmp_path, seconds=600)
     held = platform()
+    carried = cast(MemoryCarriedStates, held.perception.carried)
     async with held.running() as ingestion:
         async with aclosing(run_task(ingestion, SessionSpec(), path)) as task:
             session_id = [await anext(task) for _ in range(5)][0].session_id  # type: ignore[union-attr]
         assert (await ingestion.record(session_id)).closed == "client_gone"
-        await until(lambda: not held.engine._sessions and not held.perception._carried)
+        await until(lambda: not held.engine._sessions and not len(carried))
 
 
 async def test_a_consumer_that_pauses_is_not_flooded(tmp_path: Path) -> None:
@@ -166,10 +168,10 @@ async def test_a_consumer_that_pauses_is_not_flooded(tmp_path: Path) -> None:
         async for item in task:
             if isinstance(item, Progress):
                 break
-        await until(lambda: not any(live.outbox.full for live in ingestion._live.values()))
+        await until(lambda: not any(live.outbox.full for live in ingestion._held.all()))
         await asyncio.sleep(0.1)  # time enough for hundreds of chunks
         assert ingestion.open_sessions == 1  # not closed as too slow
-        [live] = ingestion._live.values()
+        [live] = ingestion._held.all()
         assert live.chunks <= 2
 
 
