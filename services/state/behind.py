@@ -132,9 +132,11 @@ class WriteBehind:
             queue.writer = asyncio.create_task(self._write(session_id, queue))
 
     async def _write(self, session_id: str, queue: _Queue) -> None:
-        retrying = AsyncRetrying(retry=retry_if_exception_type(Unavailable), wait=_RETRY_WAIT)
         async with self._writers:
-            await retrying(self._write_once, session_id, queue)
+            try:
+                await self._write_once(session_id, queue)
+            except Unavailable:
+                await _riding_out()(self._write_once, session_id, queue)
         queue.writer = None
         if queue.waiting:  # what came during the write
             self._schedule(session_id, queue)
@@ -170,6 +172,10 @@ class WriteBehind:
         """Keep only the newest of the lazy changes."""
         lazy = [one for one in queue.waiting if not one.now]
         self._settle(queue, lazy[:-KEPT_LAZY])
+
+
+def _riding_out() -> AsyncRetrying:
+    return AsyncRetrying(retry=retry_if_exception_type(Unavailable), wait=_RETRY_WAIT)
 
 
 def _merge(changes: Iterable[_Waiting], record: SessionRecord) -> SessionRecord:

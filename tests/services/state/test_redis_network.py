@@ -1,0 +1,149 @@
+"""How Redis is reached: over lossy networks, with passwords and TLS, as a cluster."""
+
+import dataclasses
+import subprocess
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from redis.exceptions import AuthenticationError
+
+from services.core.errors import Unavailable
+from services.state.port import SessionRecord
+from services.state.redis import RedisConfig, RedisSessionStore
+from stack.redis import RedisServer
+from stack.server import Server
+from tests.services.state.lossy_proxy import Loss, LossyProxy, lossy
+from tests.services.state.test_session_store import RECORD, close, numbered, take_over, unwritten
+
+pytestmark = pytest.mark.redis
+
+
+@pytest.fixture
+async def proxy(redis_server: RedisServer) -> AsyncIterator[LossyProxy]:
+    async with lossy(redis_server.ports["redis"]) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def store(proxy: LossyProxy, prefix: str) -> AsyncIterator[RedisSessionStore]:
+    store = a_store(f"redis://127.0.0.1:{proxy.port}/0", prefix)
+    await store.check()
+    yield store
+    await store.close()
+
+
+def a_store(url: str, prefix: str = "soundflow") -> RedisSessionStore:
+    return RedisSessionStore(
+        RedisConfig(redis_url=SecretStr(url), redis_prefix=prefix, capacity=2, lease_s=0.4)
+    )
+
+
+def more(record: SessionRecord) -> SessionRecord:
+    return dataclasses.replace(record, window_start=record.window_start + 1)
+
+
+@pytest.mark.parametrize("loss", [Loss.BROKEN, Loss.SILENT])
+async def test_a_write_whose_answer_is_lost_is_made_once(
+    store: RedisSessionStore, proxy: LossyProxy, loss: Loss
+) -> None:
+    await store.create(RECORD)
+    proxy.losses = [loss]
+    assert (await store.update("s-1", more)).window_start == 1
+    assert not proxy.losses
+    assert (await store.get("s-1")).window_start == 1
+    assert (await store.update("s-1", more)).window_start == 2
+
+
+@pytest.mark.parametrize("losses", [[Loss.BROKEN], [Loss.NONE, Loss.BROKEN]])
+async def test_a_create_whose_answer_is_lost_is_no_other_session(
+    store: RedisSessionStore, proxy: LossyProxy, losses: list[Loss]
+) -> None:
+    await store.create(numbered(0))  # so that the scripts are loaded
+    proxy.losses = list(losses)  # of the place, or of the record
+    await store.create(RECORD)
+    assert not proxy.losses
+    assert unwritten(await store.get("s-1")) == RECORD
+
+
+async def test_a_connection_that_is_never_answered_is_given_up(
+    store: RedisSessionStore, proxy: LossyProxy
+) -> None:
+    await store.create(RECORD)
+    proxy.losses = [Loss.SILENT] * 1000
+    with pytest.raises(Unavailable):
+        await store.update("s-1", more)
+    proxy.losses = []
+    assert (await store.get("s-1")).window_start == 1  # it was made, and nobody was told
+
+
+async def works(store: RedisSessionStore) -> None:
+    """Do all that a store does, once."""
+    await store.check()
+    await store.create(numbered(0))
+    await store.create(numbered(1))
+    await store.update("s-0", take_over, epoch=0)
+    assert await store.renew({"s-0": 1, "s-1": 0, "s-2": 0}) == {"s-2"}
+    store._kept_since_s = float("-inf")
+    assert await store.renew({"s-0": 1}) == frozenset()
+    await store.update("s-0", close)
+    await store.create(numbered(2))
+    assert (await store.get("s-0")).closed == "complete"
+
+
+class Secured(RedisServer):
+    """One with a password, and TLS beside the plain port."""
+
+    def __init__(self, folder: Path) -> None:
+        Server.__init__(self, folder, "redis", {"redis": 0, "tls": 0})
+        self.certificate = folder / "redis.crt"
+
+    def prepare(self) -> None:
+        super().prepare()
+        subprocess.run(
+            [
+                *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+                *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
+                *("-keyout", str(self.folder / "redis.key"), "-out", str(self.certificate)),
+            ],
+            check=True,
+            capture_output=True,
+        )
+
+    def command(self) -> Sequence[str]:
+        return [
+            *super().command(),
+            *("--requirepass", "s3cret/+", "--tls-port", str(self.ports["tls"])),
+            *("--tls-cert-file", str(self.certificate)),
+            *("--tls-key-file", str(self.folder / "redis.key"), "--tls-auth-clients", "no"),
+        ]
+
+    def check(self) -> None:
+        """It answers, though it wants a password."""
+        with suppress(AuthenticationError):
+            super().check()
+
+
+async def test_passwords_and_tls_are_in_the_url(tmp_path: Path) -> None:
+    with Secured(tmp_path / "redis") as server:
+        password, plain, tls = "s3cret%2F%2B", server.ports["redis"], server.ports["tls"]
+        urls = (
+            f"redis://:{password}@127.0.0.1:{plain}/0",
+            f"rediss://default:{password}@localhost:{tls}/1?ssl_ca_certs={server.certificate}",
+        )
+        for url in urls:
+            store = a_store(url)
+            await works(store)
+            await store.close()
+        refused = (
+            f"redis://127.0.0.1:{plain}/0",
+            f"redis://:wrong@127.0.0.1:{plain}/0",
+            f"rediss://default:{password}@localhost:{tls}/1",  # an authority that nobody knows
+        )
+        for url in refused:
+            store = a_store(url)
+            with pytest.raises(Unavailable):
+                await store.check()
+            await store.close()
