@@ -157,7 +157,7 @@ async def test_the_life_of_a_chunk(called: Called) -> None:
     # Around it: the session was opened first and closed last, and all bear its name.
     opened, *_, closed = [message.change for message in watched.sessions]
     assert isinstance(opened, Opened)
-    assert closed == Closed("complete")
+    assert closed == Closed("complete", caller_told=True)
     session_ids = {m.session_id for topic in vars(watched).values() for m in topic}
     assert session_ids == {called.stream.events[0]["session_id"]}
 
