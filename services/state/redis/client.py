@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import EqualJitterBackoff
 from redis.commands.core import AsyncScript
@@ -19,7 +19,7 @@ from services.state.redis.config import RedisConfig
 log = logging.getLogger(__name__)
 
 _LUA = Path(__file__).parent / "lua"
-_FOR_EVER = -1  # the deadline ends it
+_FOR_EVER = 1_000_000  # attempts: the deadline ends them
 
 
 class WrongType(Exception):
@@ -27,22 +27,12 @@ class WrongType(Exception):
 
 
 class RedisClient:
-    """One pool of connections; scripts by the names of their files in lua/."""
+    """A few connections that all calls share; scripts by the names of their files in lua/."""
 
     def __init__(self, config: RedisConfig) -> None:
         self._timeout_s = config.redis_timeout_s
-        # A connection that went dead without a word is given up early enough for another try.
-        one_try_s = config.redis_timeout_s / 2
-        pool = BlockingConnectionPool.from_url(
-            config.redis_url.get_secret_value(),
-            max_connections=config.redis_connections,
-            timeout=config.redis_timeout_s,
-            socket_timeout=one_try_s,
-            socket_connect_timeout=one_try_s,
-            retry=Retry(EqualJitterBackoff(cap=0.2, base=0.01), _FOR_EVER),
-            protocol=2,
-        )
-        self._redis = Redis.from_pool(pool)
+        self._redis = _connect(config)
+        self._turns = asyncio.Semaphore(config.redis_connections)
         self._away = False
 
     def script(self, *names: str) -> AsyncScript:
@@ -81,7 +71,7 @@ class RedisClient:
     @asynccontextmanager
     async def _within_deadline(self) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self._timeout_s), self._turns:
                 yield
         except ResponseError as error:
             if "WRONGTYPE" in str(error):  # at the start, or in a script's error
@@ -99,6 +89,20 @@ class RedisClient:
         if not self._away:  # told once, not for each call
             self._away = True
             log.warning("Redis is away: %s", str(error) or type(error).__name__)
+
+
+def _connect(config: RedisConfig) -> Redis | RedisCluster:
+    # A connection that went dead without a word is given up early enough for another try.
+    one_try_s = config.redis_timeout_s / 2
+    kind: type[Redis] | type[RedisCluster] = RedisCluster if config.redis_cluster else Redis
+    return kind.from_url(
+        config.redis_url.get_secret_value(),
+        max_connections=config.redis_connections,
+        socket_timeout=one_try_s,
+        socket_connect_timeout=one_try_s,
+        retry=Retry(EqualJitterBackoff(cap=0.2, base=0.01), _FOR_EVER),
+        protocol=2,
+    )
 
 
 def _unavailable() -> Unavailable:

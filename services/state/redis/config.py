@@ -11,6 +11,7 @@ class RedisConfig(BaseSettings):
 
     # redis:// or rediss://, with user and password where Redis wants them; ?ssl_ca_certs=… too.
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    redis_cluster: bool = False  # the URL is that of any node
     redis_prefix: str = "soundflow"
     # One command, attempts to connect again included; then Redis is taken to be away.
     redis_timeout_s: float = Field(default=1, gt=0)

@@ -1,13 +1,16 @@
 """How Redis is reached: over lossy networks, with passwords and TLS, as a cluster."""
 
+import asyncio
 import dataclasses
 import subprocess
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from redis import Redis
 from redis.exceptions import AuthenticationError
 
 from services.core.errors import Unavailable
@@ -17,6 +20,7 @@ from stack.redis import RedisServer
 from stack.server import Server
 from tests.services.state.lossy_proxy import Loss, LossyProxy, lossy
 from tests.services.state.test_session_store import RECORD, close, numbered, take_over, unwritten
+from tests.waiting import until
 
 pytestmark = pytest.mark.redis
 
@@ -147,3 +151,52 @@ async def test_passwords_and_tls_are_in_the_url(tmp_path: Path) -> None:
             with pytest.raises(Unavailable):
                 await store.check()
             await store.close()
+
+
+class Node(RedisServer):
+    """One of a cluster's."""
+
+    def command(self) -> Sequence[str]:
+        return [*super().command(), "--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]
+
+    def ask(self, *words: str | int) -> Any:
+        with Redis.from_url(self.url) as redis:
+            return redis.execute_command(*words)
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[list[Node]]:
+    with ExitStack() as started:
+        nodes = [started.enter_context(Node(tmp_path / str(number))) for number in range(3)]
+        for number, node in enumerate(nodes):
+            node.ask("CLUSTER", "ADDSLOTS", *range(number * 16384 // 3, (number + 1) * 16384 // 3))
+            if node is not nodes[0]:
+                node.ask("CLUSTER", "MEET", "127.0.0.1", nodes[0].ports["redis"])
+        await until(lambda: all(_knows_all(node) for node in nodes))
+        yield nodes
+
+
+def _knows_all(node: Node) -> bool:
+    info: dict[str, str] = node.ask("CLUSTER INFO")
+    return info["cluster_state"] == "ok" and info["cluster_known_nodes"] == "3"
+
+
+async def test_a_cluster_spreads_the_records(cluster: list[Node]) -> None:
+    config = RedisConfig(
+        redis_url=SecretStr(cluster[0].url), redis_cluster=True, capacity=100, lease_s=0.4
+    )
+    store = RedisSessionStore(config)
+    for number in range(90):
+        await store.create(numbered(number))
+    assert all(node.ask("DBSIZE") > 10 for node in cluster)
+    await asyncio.gather(*(store.update(f"s-{number}", more) for number in range(90)))
+    store._kept_since_s = float("-inf")
+    assert await store.renew(dict.fromkeys((f"s-{number}" for number in range(90)), 0)) == set()
+    await asyncio.sleep(0.6)
+    assert len(await store.expired()) == 90
+    for number in range(90):
+        await store.update(f"s-{number}", close, epoch=0)
+    await store.close()
+    store = RedisSessionStore(config.model_copy(update={"capacity": 2, "redis_prefix": "other"}))
+    await works(store)
+    await store.close()
