@@ -88,8 +88,8 @@ class Parts:
             "SOUNDFLOW_TOPIC_PREFIX": self.settings.prefix,
             "SOUNDFLOW_REDIS_URL": self.redis.url,
             "SOUNDFLOW_REDIS_PREFIX": self.settings.prefix,
-            "SOUNDFLOW_TRITON_ENCODERS": ",".join(self._addresses("encoder", "grpc")),
-            "SOUNDFLOW_TRITON_DECODERS": ",".join(self._addresses("decoder", "grpc")),
+            "SOUNDFLOW_ENCODER_ADDRESSES": ",".join(self._addresses("encoder", "grpc")),
+            "SOUNDFLOW_DECODER_ADDRESSES": ",".join(self._addresses("decoder", "grpc")),
         }
 
     @property
