@@ -43,6 +43,7 @@ class Placed:
     turn: int = 0
     window_start: int = 0
     window_unix_us: int = 0
+    memory: str = ""
     captured: deque[tuple[int, int]] = field(default_factory=deque)
     placement: int = 0
     over: bool = False
@@ -56,10 +57,11 @@ class Placed:
             self.heard = index
             self.captured.append((index, message.captured_unix_us))
 
-    def keep_from(self, window_start: int) -> None:
-        """Note how far back the model's state depends on what it heard."""
-        self.window_start = window_start
-        while self.captured and self.captured[0][0] < window_start:
+    def note(self, heard: Heard) -> None:
+        """Note how far the session is, and from where its model state could be built again."""
+        self.decided = max(self.decided, heard.decision.index)
+        self.window_start, self.memory = heard.window_start, heard.memory
+        while self.captured and self.captured[0][0] < heard.window_start:
             self.captured.popleft()
         if self.captured:
             self.window_unix_us = self.captured[0][1]
@@ -94,6 +96,7 @@ class Placement:
                 turn=record.newest_turn,
                 window_start=record.window_start,
                 window_unix_us=record.window_unix_us,
+                memory=record.memory,
             ),
         )
 
@@ -146,7 +149,13 @@ class Placement:
         if record.closed or session.over:
             raise SessionOver
         session.decided = max(session.decided, record.last_index)
-        past = Past(record.turns, record.open_turns, session.window_start, session.decided)
+        past = Past(
+            record.turns,
+            record.open_turns,
+            session.window_start,
+            session.decided,
+            memory=session.memory,
+        )
         replica = record.decoder or await self._assign(record)
         try:
             expected = await self.decoders.at(replica).open(session.session_id, record.spec, past)

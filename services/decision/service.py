@@ -113,8 +113,7 @@ class DecisionService:
 
     async def _keep(self, session: Placed, heard: Heard) -> None:
         """Write down how far the session is: at once where a turn was opened."""
-        session.decided = max(session.decided, heard.decision.index)
-        session.keep_from(heard.window_start)
+        session.note(heard)
         newest_turn = max((start.turn for start in heard.decision.turns), default=0)
         opens_turn = newest_turn > session.turn
         written = self.records.change(session.session_id, _progress(session, heard), now=opens_turn)
@@ -128,7 +127,7 @@ class DecisionService:
 
 def _progress(session: Placed, heard: Heard) -> Callable[[SessionRecord], SessionRecord]:
     decided, window_start = session.decided, session.window_start
-    window_unix_us = session.window_unix_us
+    window_unix_us, memory = session.window_unix_us, session.memory
 
     def change(record: SessionRecord) -> SessionRecord:
         known = {past.turn for past in record.turns} | {turn.turn for turn in record.open_turns}
@@ -142,6 +141,7 @@ def _progress(session: Placed, heard: Heard) -> Callable[[SessionRecord], Sessio
             last_index=max(record.last_index, decided),
             window_start=window_start,
             window_unix_us=window_unix_us,
+            memory=memory,
             open_turns=record.open_turns + opened,
         )
 

@@ -21,6 +21,7 @@ class SessionRecord:
     last_index: the newest chunk that a decision covers; -1 before the first.
     window_start, window_unix_us: the oldest chunk that the model's state depends on, and when its
         last sample arrived: from there features are replayed into a rebuilt decoder.
+    memory: what the decoder must know beside those features; only a decoder reads it.
     open_turns: those that a decision has opened and that are not finished.
     turns: the last KEPT_TURNS finished turns, oldest first.
     updated_unix_us: when the record was last written.
@@ -37,6 +38,7 @@ class SessionRecord:
     last_index: int = -1
     window_start: int = 0
     window_unix_us: int = 0
+    memory: str = ""
     open_turns: tuple[OpenTurn, ...] = ()
     turns: tuple[PastTurn, ...] = ()
     updated_unix_us: int = 0
