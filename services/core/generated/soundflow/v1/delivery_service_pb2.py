@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from services.core.generated.soundflow.v1 import stream_pb2 as soundflow_dot_v1_dot_stream__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#soundflow/v1/delivery_service.proto\x12\x0csoundflow.v1\x1a\x19soundflow/v1/stream.proto\"=\n\x0e\x44\x65liverRequest\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1b.soundflow.v1.ResponseEvent\".\n\x0f\x44\x65liverResponse\x12\x1b\n\x13unknown_session_ids\x18\x01 \x03(\t2Y\n\x0f\x44\x65liveryService\x12\x46\n\x07\x44\x65liver\x12\x1c.soundflow.v1.DeliverRequest\x1a\x1d.soundflow.v1.DeliverResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#soundflow/v1/delivery_service.proto\x12\x0csoundflow.v1\x1a\x19soundflow/v1/stream.proto\"=\n\x0e\x44\x65liverRequest\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1b.soundflow.v1.ResponseEvent\".\n\x0f\x44\x65liverResponse\x12\x1b\n\x13unknown_session_ids\x18\x01 \x03(\t\"1\n\x0cLetGoRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\"\x0f\n\rLetGoResponse2\x9b\x01\n\x0f\x44\x65liveryService\x12\x46\n\x07\x44\x65liver\x12\x1c.soundflow.v1.DeliverRequest\x1a\x1d.soundflow.v1.DeliverResponse\x12@\n\x05LetGo\x12\x1a.soundflow.v1.LetGoRequest\x1a\x1b.soundflow.v1.LetGoResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,6 +36,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELIVERREQUEST']._serialized_end=141
   _globals['_DELIVERRESPONSE']._serialized_start=143
   _globals['_DELIVERRESPONSE']._serialized_end=189
-  _globals['_DELIVERYSERVICE']._serialized_start=191
-  _globals['_DELIVERYSERVICE']._serialized_end=280
+  _globals['_LETGOREQUEST']._serialized_start=191
+  _globals['_LETGOREQUEST']._serialized_end=240
+  _globals['_LETGORESPONSE']._serialized_start=242
+  _globals['_LETGORESPONSE']._serialized_end=257
+  _globals['_DELIVERYSERVICE']._serialized_start=260
+  _globals['_DELIVERYSERVICE']._serialized_end=415
 # @@protoc_insertion_point(module_scope)

@@ -18,3 +18,15 @@ class DeliverResponse(_message.Message):
     UNKNOWN_SESSION_IDS_FIELD_NUMBER: _ClassVar[int]
     unknown_session_ids: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, unknown_session_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class LetGoRequest(_message.Message):
+    __slots__ = ("session_id", "epoch")
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    epoch: int
+    def __init__(self, session_id: _Optional[str] = ..., epoch: _Optional[int] = ...) -> None: ...
+
+class LetGoResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class DeliveryServiceStub:
-    """Served by every ingestion replica, called by decision and response.
+    """Served by every ingestion replica, called by response and by other ingestion replicas.
     """
 
     def __init__(self, channel):
@@ -40,15 +40,28 @@ class DeliveryServiceStub:
                 request_serializer=soundflow_dot_v1_dot_delivery__service__pb2.DeliverRequest.SerializeToString,
                 response_deserializer=soundflow_dot_v1_dot_delivery__service__pb2.DeliverResponse.FromString,
                 _registered_method=True)
+        self.LetGo = channel.unary_unary(
+                '/soundflow.v1.DeliveryService/LetGo',
+                request_serializer=soundflow_dot_v1_dot_delivery__service__pb2.LetGoRequest.SerializeToString,
+                response_deserializer=soundflow_dot_v1_dot_delivery__service__pb2.LetGoResponse.FromString,
+                _registered_method=True)
 
 
 class DeliveryServiceServicer:
-    """Served by every ingestion replica, called by decision and response.
+    """Served by every ingestion replica, called by response and by other ingestion replicas.
     """
 
     def Deliver(self, request, context):
         """Hand over events in order. An event of a session that is not held here is answered in
         `unknown_session_ids`, and the sender asks the session record where it went.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LetGo(self, request, context):
+        """Give up a session that the calling ingestion replica has taken over; its caller is there now.
+        Answered once the chunk on its way has arrived.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -62,6 +75,11 @@ def add_DeliveryServiceServicer_to_server(servicer, server):
                     request_deserializer=soundflow_dot_v1_dot_delivery__service__pb2.DeliverRequest.FromString,
                     response_serializer=soundflow_dot_v1_dot_delivery__service__pb2.DeliverResponse.SerializeToString,
             ),
+            'LetGo': grpc.unary_unary_rpc_method_handler(
+                    servicer.LetGo,
+                    request_deserializer=soundflow_dot_v1_dot_delivery__service__pb2.LetGoRequest.FromString,
+                    response_serializer=soundflow_dot_v1_dot_delivery__service__pb2.LetGoResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'soundflow.v1.DeliveryService', rpc_method_handlers)
@@ -71,7 +89,7 @@ def add_DeliveryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DeliveryService:
-    """Served by every ingestion replica, called by decision and response.
+    """Served by every ingestion replica, called by response and by other ingestion replicas.
     """
 
     @staticmethod
@@ -91,6 +109,33 @@ class DeliveryService:
             '/soundflow.v1.DeliveryService/Deliver',
             soundflow_dot_v1_dot_delivery__service__pb2.DeliverRequest.SerializeToString,
             soundflow_dot_v1_dot_delivery__service__pb2.DeliverResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LetGo(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/soundflow.v1.DeliveryService/LetGo',
+            soundflow_dot_v1_dot_delivery__service__pb2.LetGoRequest.SerializeToString,
+            soundflow_dot_v1_dot_delivery__service__pb2.LetGoResponse.FromString,
             options,
             channel_credentials,
             insecure,
