@@ -1,6 +1,7 @@
 """A way to a server on which answers can be lost after the server has done what it was asked."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -47,9 +48,12 @@ async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 @asynccontextmanager
-async def lossy(target_port: int) -> AsyncIterator[LossyProxy]:
+async def lossy(
+    target_port: int, *, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[LossyProxy]:
+    """Listen on a free port; under TLS where a context is given."""
     proxy = LossyProxy(target_port)
-    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0, ssl=tls)
     proxy.port = server.sockets[0].getsockname()[1]
     async with server:
         yield proxy

@@ -2,8 +2,9 @@
 
 import asyncio
 import dataclasses
+import ssl
 import subprocess
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from services.core.errors import Unavailable
 from services.state.port import SessionRecord
 from services.state.redis import RedisConfig, RedisSessionStore
 from stack.redis import RedisServer
-from stack.server import Server
 from tests.services.state.lossy_proxy import Loss, LossyProxy, lossy
 from tests.services.state.test_session_store import RECORD, close, numbered, take_over, unwritten
 from tests.waiting import until
@@ -98,31 +98,10 @@ async def works(store: RedisSessionStore) -> None:
 
 
 class Secured(RedisServer):
-    """One with a password, and TLS beside the plain port."""
-
-    def __init__(self, folder: Path) -> None:
-        Server.__init__(self, folder, "redis", {"redis": 0, "tls": 0})
-        self.certificate = folder / "redis.crt"
-
-    def prepare(self) -> None:
-        super().prepare()
-        subprocess.run(
-            [
-                *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-                *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
-                *("-keyout", str(self.folder / "redis.key"), "-out", str(self.certificate)),
-            ],
-            check=True,
-            capture_output=True,
-        )
+    """One with a password."""
 
     def command(self) -> Sequence[str]:
-        return [
-            *super().command(),
-            *("--requirepass", "s3cret/+", "--tls-port", str(self.ports["tls"])),
-            *("--tls-cert-file", str(self.certificate)),
-            *("--tls-key-file", str(self.folder / "redis.key"), "--tls-auth-clients", "no"),
-        ]
+        return [*super().command(), "--requirepass", "s3cret/+"]
 
     def check(self) -> None:
         """It answers, though it wants a password."""
@@ -130,27 +109,57 @@ class Secured(RedisServer):
             super().check()
 
 
-async def test_passwords_and_tls_are_in_the_url(tmp_path: Path) -> None:
+PASSWORD = "s3cret%2F%2B"  # as a URL writes it
+
+
+@pytest.fixture
+def secured(tmp_path: Path) -> Iterator[Secured]:
     with Secured(tmp_path / "redis") as server:
-        password, plain, tls = "s3cret%2F%2B", server.ports["redis"], server.ports["tls"]
-        urls = (
-            f"redis://:{password}@127.0.0.1:{plain}/0",
-            f"rediss://default:{password}@localhost:{tls}/1?ssl_ca_certs={server.certificate}",
-        )
-        for url in urls:
-            store = a_store(url)
-            await works(store)
-            await store.close()
-        refused = (
-            f"redis://127.0.0.1:{plain}/0",
-            f"redis://:wrong@127.0.0.1:{plain}/0",
-            f"rediss://default:{password}@localhost:{tls}/1",  # an authority that nobody knows
-        )
-        for url in refused:
-            store = a_store(url)
-            with pytest.raises(Unavailable):
-                await store.check()
-            await store.close()
+        yield server
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate of localhost, signed by itself, with its key in one file."""
+    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
+            *("-keyout", str(path), "-out", str(path.with_suffix(".crt"))),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    path.write_text(path.read_text() + path.with_suffix(".crt").read_text())
+    return path
+
+
+async def test_the_url_may_hold_a_password(secured: Secured) -> None:
+    address = f"127.0.0.1:{secured.ports['redis']}/0"
+    store = a_store(f"redis://:{PASSWORD}@{address}")
+    await works(store)
+    await store.close()
+    for url in (f"redis://{address}", f"redis://:wrong@{address}"):
+        await is_refused(url)
+
+
+async def test_the_url_may_ask_for_tls(secured: Secured, certificate: Path) -> None:
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate)
+    async with lossy(secured.ports["redis"], tls=tls) as proxy:
+        url = f"rediss://default:{PASSWORD}@localhost:{proxy.port}/1"
+        store = a_store(f"{url}?ssl_ca_certs={certificate}")
+        await works(store)
+        await store.close()
+        await is_refused(url)  # signed by an authority that nobody knows
+
+
+async def is_refused(url: str) -> None:
+    store = a_store(url)
+    with pytest.raises(Unavailable):
+        await store.check()
+    await store.close()
 
 
 class Node(RedisServer):
