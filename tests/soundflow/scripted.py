@@ -50,6 +50,7 @@ class Script:
     verdicts: list[Verdict | Exception] = field(default_factory=list)
     speech: list[Spoken | Exception] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    memory: str = ""
 
 
 class ScriptedDecoder:
@@ -86,7 +87,7 @@ class ScriptedDecoder:
 
     def open(self, spec: SessionSpec, history: Sequence[PastTurn], memory: str = "") -> Script:
         self.log.append(("open", spec.instruction))
-        script = self.scripts[spec.instruction] = Script(spec.instruction)
+        script = self.scripts[spec.instruction] = Script(spec.instruction, memory=memory)
         script.asked += [past.text for past in history]
         return script
 

@@ -200,10 +200,12 @@ class Stage:
     pieces: list[Piece] = field(default_factory=list)
     ready: list[CascadeSession] = field(default_factory=list)
     next_index: int = 0
+    memory: str = ""
 
     def __post_init__(self) -> None:
         parts = Parts(self.whisper, lambda: self.chat, self.turn_end, self.workshop)
-        self.session = CascadeSession(self.spec, self.history, parts, self.ready.append)
+        ready = self.ready.append
+        self.session = CascadeSession(self.spec, self.history, parts, ready, self.memory)
 
     def hear(self, *chunks: Features) -> Verdict:
         """Let the session hear these as one queue, then speak for as long as something comes."""
@@ -241,7 +243,8 @@ class Stage:
 
     def text(self, turn: int) -> str:
         """Return a turn's text as a caller would have it now."""
-        newest = {piece.sequence: piece.text for piece in self.pieces if piece.turn == turn}
+        said = [piece for piece in self.pieces if piece.turn == turn and not piece.ended]
+        newest = {piece.sequence: piece.text for piece in said}
         return "".join(newest[sequence] for sequence in sorted(newest))
 
     def ended(self, turn: int) -> EndReason | None:
