@@ -1,6 +1,7 @@
 """Spoken answers: a question goes to the chat model, and its reply comes back piece by piece."""
 
 import logging
+import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -12,6 +13,9 @@ from soundflow.decoder import Speaking
 from soundflow.interaction import EndReason, Piece, TurnStart
 
 log = logging.getLogger(__name__)
+
+# With the space before it. Chinese and Japanese have none between words: each sign is one.
+WORD = re.compile(r"\s*(?:[^\s\u2e80-\uffef]+|[\u2e80-\uffef])|\s+$")
 
 
 class Reply:
@@ -59,7 +63,10 @@ class Reply:
 
 @dataclass(slots=True)
 class Answer:
-    """A turn that answers a question.
+    """A turn that answers a question, a word a piece.
+
+    However its text happens to arrive, the same text makes the same pieces: when a session is
+    rebuilt, its answer is made again, and callers have the beginning already.
 
     ask: starts the reply; None while the question is not known yet (its last words are still being
     transcribed), which only happens at the very end of a session's audio.
@@ -71,6 +78,7 @@ class Answer:
     answered: Callable[[str], None]
     reply: Reply | None = None
     said: str = ""
+    begun_word: str = ""
     sequence: int = 0
     cancelled: bool = False
 
@@ -83,14 +91,14 @@ class Answer:
         if self.reply is None:
             return [], Speaking.WAITING
         over = self.reply.over
-        pieces = self._pieces(self.reply.take())
+        pieces = self._pieces(self.reply.take(), whole=over)
         if not over:
             return pieces, Speaking.WAITING
         failure = self.reply.failure()
         if not failure:
             ended, speaking = self._end(EndReason.COMPLETE)
             return pieces + ended, speaking
-        pieces += self._pieces(f"I cannot answer now: {failure}")
+        pieces += self._pieces(f"I cannot answer now: {failure}", whole=True)
         ended, speaking = self._end(EndReason.ERROR)
         return pieces + ended, speaking
 
@@ -100,12 +108,13 @@ class Answer:
         if self.reply:
             self.reply.cancel()
 
-    def _pieces(self, text: str) -> list[Piece]:
-        if not text:
-            return []
-        self.said += text
-        self.sequence += 1
-        return [Piece(self.start.turn, self.sequence - 1, text)]
+    def _pieces(self, text: str, *, whole: bool) -> list[Piece]:
+        """Return the words that are complete; the last one is not while more may come."""
+        words = WORD.findall(self.begun_word + text)
+        self.begun_word = words.pop() if words and not whole else ""
+        first, self.sequence = self.sequence, self.sequence + len(words)
+        self.said += "".join(words)
+        return [Piece(self.start.turn, first + i, word) for i, word in enumerate(words)]
 
     def _end(self, reason: EndReason) -> tuple[list[Piece], Speaking]:
         self.answered(self.said)

@@ -9,7 +9,7 @@ from soundflow.interaction import EndReason, Kind, Piece, TurnStart
 from tests.soundflow.cascade.stage import ScriptedChat, Workshop
 
 QUESTION = [Message(Role.USER, "What colour is the sky?")]
-END = Piece(4, 2, ended=EndReason.COMPLETE)
+END = Piece(4, 3, ended=EndReason.COMPLETE)
 
 
 @dataclass
@@ -36,15 +36,41 @@ def asked() -> Asked:
     return Asked()
 
 
-def test_a_reply_comes_as_pieces_then_its_end(asked: Asked) -> None:
+def texts(pieces: list[Piece]) -> list[str]:
+    assert [piece.sequence for piece in pieces] == list(range(len(pieces)))
+    return [piece.text for piece in pieces if not piece.ended]
+
+
+def test_a_reply_comes_as_words_then_its_end(asked: Asked) -> None:
     assert asked.answer.step() == ([], Speaking.WAITING)
     asked.workshop.work()
     assert asked.answer.step() == (
-        [Piece(4, 0, "It is blue."), Piece(4, 1, ended=EndReason.COMPLETE)],
+        [Piece(4, 0, "It"), Piece(4, 1, " is"), Piece(4, 2, " blue."), END],
         Speaking.DONE,
     )
     assert asked.answers == ["It is blue."]
     assert asked.chat.asked == [QUESTION]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ("It is blue.\n今日は。",),
+        ("It i", "s", " blue", ".", "\n今", "日は", "。"),
+        (*"It is blue.\n今日は。",),
+    ],
+)
+def test_the_same_text_makes_the_same_pieces_however_it_arrives(
+    asked: Asked, parts: tuple[str, ...]
+) -> None:
+    pieces: list[Piece] = []
+    asked.chat.parts = parts
+    asked.chat.before_part = lambda number: pieces.extend(asked.answer.step()[0])
+    asked.answer.step()
+    asked.workshop.work()
+    pieces += asked.answer.step()[0]
+    assert texts(pieces) == ["It", " is", " blue.", "\n今", "日", "は", "。"]
+    assert asked.answers == ["It is blue.\n今日は。"]
 
 
 def test_each_part_can_be_said_before_the_next_is_made(asked: Asked) -> None:
@@ -52,8 +78,8 @@ def test_each_part_can_be_said_before_the_next_is_made(asked: Asked) -> None:
     asked.chat.before_part = lambda number: said.append(asked.answer.step()[0])
     asked.answer.step()
     asked.workshop.work()
-    assert said == [[], [Piece(4, 0, "It is ")]]
-    assert asked.answer.step() == ([Piece(4, 1, "blue."), END], Speaking.DONE)
+    assert said == [[], [Piece(4, 0, "It"), Piece(4, 1, " is")]]
+    assert asked.answer.step() == ([Piece(4, 2, " blue."), END], Speaking.DONE)
 
 
 def test_every_part_and_the_end_ask_for_a_step(asked: Asked) -> None:
@@ -91,8 +117,8 @@ def test_cancelled_in_the_middle_what_was_said_stays_said(asked: Asked) -> None:
     asked.chat.before_part = cancel_at
     asked.answer.step()
     asked.workshop.work()
-    assert asked.answer.step() == ([Piece(4, 1, ended=EndReason.CANCELLED)], Speaking.DONE)
-    assert asked.answers == ["It is "]
+    assert asked.answer.step() == ([Piece(4, 2, ended=EndReason.CANCELLED)], Speaking.DONE)
+    assert asked.answers == ["It is"]
 
 
 def test_a_model_that_cannot_answer_is_told_in_words(asked: Asked) -> None:
@@ -100,9 +126,9 @@ def test_a_model_that_cannot_answer_is_told_in_words(asked: Asked) -> None:
     asked.chat.failure = ChatUnavailable("it refused the API key; check the key")
     asked.answer.step()
     asked.workshop.work()
-    [said, end], speaking = asked.answer.step()
-    assert said.text == "I cannot answer now: it refused the API key; check the key"
-    assert (end.ended, speaking) == (EndReason.ERROR, Speaking.DONE)
+    pieces, speaking = asked.answer.step()
+    assert "".join(texts(pieces)) == "I cannot answer now: it refused the API key; check the key"
+    assert (pieces[-1].ended, speaking) == (EndReason.ERROR, Speaking.DONE)
 
 
 def test_a_fault_of_ours_ends_the_turn_and_is_logged(

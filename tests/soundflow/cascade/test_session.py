@@ -333,7 +333,7 @@ def test_an_answer_that_is_cancelled_stops_where_it_is() -> None:
     on.chat.before_part = cancel_before_the_last
     on.say("What colour is the sky?")
     on.hear_next()
-    assert on.told == [(Kind.ANSWER, "It is ")]
+    assert on.told == [(Kind.ANSWER, "It is")]
     assert on.ended(1) is EndReason.CANCELLED
     assert on.chat.given == ["It ", "is "]
 
