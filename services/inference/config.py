@@ -1,27 +1,43 @@
 """The models' settings, read once at start from SOUNDFLOW_… variables."""
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field
 
-from soundflow.cascade.chat.port import ChatConfig
+from soundflow.serving.settings import ModelSettings
 
 
-class InferenceConfig(BaseSettings):
-    """What answers spoken questions; the small local model where no endpoint is named."""
+class InferenceConfig(ModelSettings):
+    """Where the inference servers are, and how long each thing may take.
 
-    model_config = SettingsConfigDict(env_prefix="SOUNDFLOW_", frozen=True)
+    Servers themselves read the part that they share, the model and what it needs.
+    """
 
-    # Any OpenAI-compatible endpoint, such as http://127.0.0.1:11434/v1 of an Ollama.
-    chat_base_url: str = ""
-    chat_api_key: SecretStr = SecretStr("")
-    chat_model: str = ""
-    chat_timeout_s: float = Field(default=10, gt=0)
+    # host:port, several with commas between them. A name may stand for many servers, as that of a
+    # headless service does: it is looked up again every so often.
+    encoder_addresses: str = "127.0.0.1:8001"
+    decoder_addresses: str = "127.0.0.1:8001"
+    resolve_interval_s: float = Field(default=5, gt=0)
+    # A busy process sends once in so long what there is by then; an idle one at once.
+    inference_pace_s: float = Field(default=0.005, ge=0)
+    # One attempt; a server that takes longer is not waited for.
+    encode_timeout_s: float = Field(default=5, gt=0)
+    # All attempts.
+    encode_patience_s: float = Field(default=30, gt=0)
+    # A decoder is asked so often whether it lives, and lost when it is silent for so long.
+    decoder_ping_s: float = Field(default=1, gt=0)
+    decoder_silent_s: float = Field(default=3, gt=0)
+    # While no decoder answers at all.
+    decoder_patience_s: float = Field(default=60, gt=0)
 
-    def chat(self) -> ChatConfig:
-        """Return the part that the chat model reads."""
-        return ChatConfig(
-            base_url=self.chat_base_url,
-            api_key=self.chat_api_key.get_secret_value(),
-            model=self.chat_model,
-            timeout_s=self.chat_timeout_s,
-        )
+    @property
+    def encoders(self) -> list[str]:
+        """The addresses of the encoders."""
+        return _addresses(self.encoder_addresses)
+
+    @property
+    def decoders(self) -> list[str]:
+        """The addresses of the decoders."""
+        return _addresses(self.decoder_addresses)
+
+
+def _addresses(joined: str) -> list[str]:
+    return [address.strip() for address in joined.split(",") if address.strip()]

@@ -1,8 +1,8 @@
 """An encoder called with several requests of several chunks each, in the tensors of a server.
 
 Inputs, n chunks to a request: `session_id`, `index`, `last`, `state` (n, 1) and `pcm` (n, 6400); a
-session that has heard nothing has an empty state. Outputs: the encoder's own tensors, `state` (n, 1)
-and, where one failed, `error` (n, 1): what happened to a chunk; empty where its other outputs hold.
+session that has heard nothing has an empty state. Outputs: the encoder's own tensors, `state` and,
+where a chunk failed, `error` (n, 1): what happened to it; empty where its other outputs hold.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -3,10 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from soundflow.engine_session import Heard
 from soundflow.serving.calls import REPLIES, Answered, Call, Done, Refused, Reply, named
+
+Replies = TypeVar("Replies", bound=bytes | None)
 
 log = logging.getLogger(__name__)
 
@@ -15,11 +17,11 @@ class WayBack(Protocol):
     """How one message is answered."""
 
     def send(self, replies: bytes) -> None:
-        """Send some replies."""
+        """Send some replies; others follow."""
         ...
 
-    def end(self) -> None:
-        """Say that no reply follows."""
+    def end(self, replies: bytes | None) -> None:
+        """Send the last replies, if there are any."""
         ...
 
     def gone(self) -> bool:
@@ -86,7 +88,7 @@ class Message:
         for task in self._tasks:
             task.cancel()
         self._replies.clear()
-        self._end()
+        self._end(None)
 
     async def _answer(self, call: Call, work: Coroutine[Any, Any, Reply]) -> None:
         try:
@@ -99,20 +101,25 @@ class Message:
 
     def _flush(self) -> None:
         self._flushing = False
-        replies, self._replies = self._replies, []
-        if self._back is _NOBODY:
-            return None
-        try:
-            self._back.send(REPLIES.dump_json(replies))
-        except Exception:
-            log.exception("%d replies could not be sent", len(replies))
-            return self.drop()
-        return None if self._open else self._end()
+        if not self._replies:
+            return
+        replies = REPLIES.dump_json(self._replies)
+        self._replies = []
+        if self._open:
+            self._attempt(self._back.send, replies)
+        else:
+            self._end(replies)
 
-    def _end(self) -> None:
+    def _end(self, replies: bytes | None) -> None:
         back, self._back = self._back, _NOBODY
-        back.end()
+        self._attempt(back.end, replies)
         self._over(self)
+
+    def _attempt(self, send: Callable[[Replies], None], replies: Replies) -> None:
+        try:
+            send(replies)
+        except Exception:  # the server itself is in trouble; the other messages go on
+            log.exception("replies could not be sent")
 
 
 class _Nobody:
@@ -121,7 +128,7 @@ class _Nobody:
     def send(self, replies: bytes) -> None:
         """Send nothing."""
 
-    def end(self) -> None:
+    def end(self, replies: bytes | None) -> None:
         """Do nothing."""
 
     def gone(self) -> bool:

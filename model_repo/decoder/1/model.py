@@ -13,7 +13,10 @@ from soundflow.models import load_decoder
 from soundflow.serving.engine_server import EngineServer
 from soundflow.serving.settings import ModelSettings
 
-CALLS = "calls"
+GAUGES = {
+    "soundflow_decoder_sessions": "Sessions whose state this decoder holds.",
+    "soundflow_decoder_calls": "Calls of the engine that are not over.",
+}
 
 
 class TritonPythonModel:
@@ -22,18 +25,14 @@ class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         """Load the model and warm it up; the server is ready after that."""
         settings = ModelSettings()
-        self._families = []  # a metric lives as long as its family
-        sessions = self._gauge("sessions", "Sessions whose state this decoder holds.")
-        calls = self._gauge("calls", "Calls of the engine that are not answered to their end.")
-
-        def measure(open_sessions: int, open_calls: int) -> None:
-            sessions.set(open_sessions)
-            calls.set(open_calls)
-
+        # A metric lives as long as its family.
+        kind = pb_utils.MetricFamily.GAUGE
+        self._families = [pb_utils.MetricFamily(*gauge, kind) for gauge in GAUGES.items()]
+        self._gauges = [family.Metric(labels={}) for family in self._families]
         self._server = EngineServer(
             Engine(load_decoder(settings.model, settings.chat())),
             idle_close_s=settings.decoder_idle_close_s,
-            measure=measure,
+            measure=self._measure,
             failed=lambda: os._exit(1),  # the server starts a new one
         )
         self._server.start()
@@ -45,7 +44,7 @@ class TritonPythonModel:
             # Copies: a request's memory is given back before its calls are done.
             tensors = {tensor.name(): np.array(tensor.as_numpy()) for tensor in request.inputs()}
             try:
-                self._server.take(tensors.pop(CALLS)[0], tensors, back)
+                self._server.take(tensors.pop("calls")[0], tensors, back)
             except (ValueError, RuntimeError) as error:
                 back.refuse(error)
 
@@ -53,11 +52,9 @@ class TritonPythonModel:
         """End the engine."""
         self._server.stop()
 
-    def _gauge(self, name: str, description: str) -> pb_utils.Metric:
-        kind = pb_utils.MetricFamily.GAUGE
-        family = pb_utils.MetricFamily(f"soundflow_decoder_{name}", description, kind)
-        self._families.append(family)
-        return family.Metric(labels={})
+    def _measure(self, *numbers: int) -> None:
+        for gauge, number in zip(self._gauges, numbers, strict=True):
+            gauge.set(number)
 
 
 class _WayBack:
@@ -65,15 +62,19 @@ class _WayBack:
         self._sender = sender
 
     def send(self, replies: bytes) -> None:
-        tensor = pb_utils.Tensor("replies", np.array([replies], object))
-        self._sender.send(pb_utils.InferenceResponse([tensor]))
+        self._sender.send(_response(replies))
 
-    def end(self) -> None:
-        self._sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+    def end(self, replies: bytes | None) -> None:
+        response = None if replies is None else _response(replies)
+        self._sender.send(response, pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 
     def gone(self) -> bool:
         return bool(self._sender.is_cancelled())
 
     def refuse(self, error: Exception) -> None:
-        self._sender.send(pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error))))
-        self.end()
+        self._sender.send(pb_utils.InferenceResponse([], pb_utils.TritonError(str(error))))
+        self.end(None)
+
+
+def _response(replies: bytes) -> pb_utils.InferenceResponse:
+    return pb_utils.InferenceResponse([pb_utils.Tensor("replies", np.array([replies], object))])

@@ -10,13 +10,15 @@ import pytest
 from services.inference.local import LocalDecoderPool, LocalEncoder
 from soundflow.audio import CHUNK_SAMPLES, Chunk
 from soundflow.engine import Engine
-from soundflow.features import Features
+from soundflow.features import Features, TensorSpec
 from soundflow.null import NullDecoder
 from tests.waiting import DEADLINE_S, until
 
 
 class CountingEncoder:
     """State: how many chunks a session has heard. Notes its batches; waits while held."""
+
+    tensors = (TensorSpec("heard", "int64", (1,)),)
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
