@@ -109,6 +109,7 @@ class SessionStore(Protocol):
     async def renew(self, epochs: Mapping[str, int]) -> frozenset[str]:
         """Extend the leases of open sessions, by id and epoch.
 
+        To be called three times in a lease, or more often, and again soon where it failed.
         Return those that are no longer the caller's: taken over, closed, or unknown.
         """
         ...
@@ -118,5 +119,6 @@ class SessionStore(Protocol):
 
         It closes them by an update with that epoch: Fenced where somebody has just resumed. One
         that its taker does not close is given out again after another lease.
+        After a time in which nobody could renew, none expires for a whole lease.
         """
         ...

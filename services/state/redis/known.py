@@ -5,7 +5,7 @@ from collections import OrderedDict
 
 from services.state.redis.records import Kept
 
-KNOWN = 4096
+KNOWN = 2048  # more sessions than one process works on; each more costs a round trip
 
 
 class Known:

@@ -23,16 +23,18 @@ class Admission(StrEnum):
 
 
 class Leases:
-    """One sorted set of sessions by the end of their lease, and their holders' epochs beside it.
+    """One sorted set of sessions by the end of their lease, with their holders' epochs.
 
     A session has a place for as long as it is in the set, so the set's size is the number of open
     sessions: checked and added to by one script, it never passes the capacity. The braces make
-    the two keys one slot of a cluster, as scripts of two keys need.
+    the keys one slot of a cluster, as scripts of several keys need.
     """
 
     def __init__(self, client: RedisClient, config: RedisConfig) -> None:
         self._client = client
-        self._keys = [f"{{{config.redis_prefix}:leases}}:{part}" for part in ("until", "epochs")]
+        self._keys = [
+            f"{{{config.redis_prefix}:leases}}:{part}" for part in ("until", "epochs", "seen")
+        ]
         self._capacity = config.capacity
         self._lease_ms = round(config.lease_s * 1000)
         self._admit = client.script("now", "admit")

@@ -1,6 +1,8 @@
 """Session stores for tests: each over keys, or records, of its own."""
 
+import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from functools import partial
@@ -22,6 +24,18 @@ def redis_config(
     return RedisConfig(
         redis_url=SecretStr(server.url), redis_prefix=prefix, capacity=capacity, lease_s=lease_s
     )
+
+
+async def expired_in(store: SessionStore, seconds: float) -> dict[str, int]:
+    """Ask for expired sessions again and again, as a replica does; return all that it was given."""
+    taken: dict[str, int] = {}
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        given = await store.expired()
+        assert not taken.keys() & given.keys()
+        taken.update(given)
+        await asyncio.sleep(0.05)
+    return taken
 
 
 @pytest.fixture

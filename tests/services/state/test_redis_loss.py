@@ -17,6 +17,7 @@ from services.state.port import SessionRecord
 from services.state.redis import RedisConfig, RedisSessionStore
 from soundflow.interaction import Kind, PastTurn
 from stack.redis import RedisServer
+from tests.services.state.conftest import expired_in
 from tests.services.state.test_session_store import RECORD, close, numbered, take_over, unwritten
 from tests.waiting import until
 
@@ -47,9 +48,11 @@ async def store(own_redis: RedisServer) -> AsyncIterator[RedisSessionStore]:
     await store.close()
 
 
-def a_store(server: RedisServer) -> RedisSessionStore:
+def a_store(server: RedisServer, lease_s: float = 15) -> RedisSessionStore:
     url = SecretStr(server.url)
-    return RedisSessionStore(RedisConfig(redis_url=url, redis_timeout_s=TIMEOUT_S, capacity=100))
+    return RedisSessionStore(
+        RedisConfig(redis_url=url, redis_timeout_s=TIMEOUT_S, capacity=100, lease_s=lease_s)
+    )
 
 
 def more(record: SessionRecord) -> SessionRecord:
@@ -268,6 +271,20 @@ async def test_writes_that_redis_lost_are_made_up_for(
     assert (await store.update("s-1", more)).window_start == 4
     assert (await stranger.get("s-1")).window_start == 4
     await stranger.close()
+
+
+async def test_a_time_without_redis_expires_nobody(own_redis: RedisServer) -> None:
+    """Longer than a lease: no holder could renew, and each has time to do so now."""
+    store = a_store(own_redis, lease_s=1.6)
+    for number in range(2):
+        await store.create(numbered(number))
+    own_redis.kill()
+    await asyncio.sleep(2)
+    await asyncio.to_thread(own_redis.start)
+    assert await expired_in(store, 0.8) == {}
+    assert await store.renew({"s-0": 0}) == frozenset()
+    assert await expired_in(store, 1.2) == {"s-1": 0}  # whose holder did not come back
+    await store.close()
 
 
 async def test_a_session_closed_elsewhere_is_not_brought_back(

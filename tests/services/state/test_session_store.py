@@ -11,7 +11,7 @@ from services.core.errors import Overloaded, SessionExists, SessionUnknown
 from services.state.memory import MemorySessionStore
 from services.state.port import Fenced, SessionRecord, SessionStore
 from soundflow.interaction import Ability, Kind, PastTurn, SessionSpec
-from tests.services.state.conftest import LEASE_S
+from tests.services.state.conftest import LEASE_S, expired_in
 
 RECORD = SessionRecord(
     "s-1",
@@ -155,24 +155,19 @@ async def test_a_session_that_nobody_renews_expires(store: SessionStore) -> None
 async def test_what_its_taker_does_not_close_is_given_out_again(store: SessionStore) -> None:
     for number in range(2):
         await store.create(numbered(number))
-    await asyncio.sleep(LEASE_S * 1.2)
-    assert await store.expired() == {"s-0": 0, "s-1": 0}
+    assert await expired_in(store, LEASE_S * 1.5) == {"s-0": 0, "s-1": 0}
     await store.update("s-0", close)
-    await asyncio.sleep(LEASE_S * 1.2)
-    assert await store.expired() == {"s-1": 0}
+    assert await expired_in(store, LEASE_S * 1.2) == {"s-1": 0}
 
 
 async def test_whoever_resumes_an_expired_session_keeps_it(store: SessionStore) -> None:
     await store.create(RECORD)
-    await asyncio.sleep(LEASE_S * 1.2)
-    taken = await store.expired()
+    taken = await expired_in(store, LEASE_S * 1.5)
     await store.update("s-1", take_over)
     with pytest.raises(Fenced):
         await store.update("s-1", close, epoch=taken["s-1"])
-    await asyncio.sleep(LEASE_S * 0.6)
-    assert await store.expired() == {}
-    await asyncio.sleep(LEASE_S * 0.6)
-    assert await store.expired() == {"s-1": 1}
+    assert await expired_in(store, LEASE_S * 0.6) == {}
+    assert await expired_in(store, LEASE_S * 0.8) == {"s-1": 1}
 
 
 async def test_updates_side_by_side_lose_nothing(store: SessionStore) -> None:

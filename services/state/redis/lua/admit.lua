@@ -1,5 +1,5 @@
 -- Give a new session a place, if one is free.
--- KEYS: until, epochs. ARGV: session, epoch, capacity, lease in milliseconds.
+-- KEYS: until, epochs, seen. ARGV: session, epoch, capacity, lease in milliseconds.
 -- Returns the number of places taken, and "admitted", "full", or "held" where it has one already.
 local count = redis.call('ZCARD', KEYS[1])
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) then
@@ -8,6 +8,6 @@ end
 if count >= tonumber(ARGV[3]) then
   return {count, 'full'}
 end
-redis.call('ZADD', KEYS[1], now_ms() + ARGV[4], ARGV[1])
+redis.call('ZADD', KEYS[1], look_after(ARGV[4]) + ARGV[4], ARGV[1])
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
 return {count + 1, 'admitted'}

@@ -1,8 +1,8 @@
 -- Extend the leases that are the caller's.
--- KEYS: until, epochs. ARGV: lease in milliseconds, then session and epoch of each.
+-- KEYS: until, epochs, seen. ARGV: lease in milliseconds, then session and epoch of each.
 -- An epoch greater than the one known here is right: it is given out by the record alone.
 -- Returns the number of places taken, then the sessions that have no lease or a newer holder.
-local until_ms = now_ms() + ARGV[1]
+local until_ms = look_after(ARGV[1]) + ARGV[1]
 local answer = {redis.call('ZCARD', KEYS[1])}
 for index = 2, #ARGV, 2 do
   local session, epoch = ARGV[index], ARGV[index + 1]
