@@ -2,27 +2,13 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 
-from aiohttp import web
-
-from services.core.events import CloseReason
 from services.embedded import run_platform
 from services.ingestion.config import IngestionConfig
-from services.ingestion.grpc_api import run_grpc
-from services.ingestion.http import make_app
+from services.ingestion.servers import Addresses, run_servers
 from services.ingestion.service import IngestionService
 from soundflow.models import Model
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where the servers listen. http: a URL without a path. grpc: host and port."""
-
-    http: str
-    grpc: str
 
 
 async def serve(
@@ -38,36 +24,6 @@ async def serve(
         ready(addresses)
         await signals.next()
         await _wind_down(ingestion, signals)
-
-
-@asynccontextmanager
-async def run_servers(ingestion: IngestionService) -> AsyncIterator[Addresses]:
-    """Listen for HTTP and gRPC until the context is left. OSError when a port is taken."""
-    host = ingestion.config.host
-    async with _run_http(ingestion) as http_port, run_grpc(ingestion) as grpc_port:
-        try:
-            yield Addresses(f"http://{host}:{http_port}", f"{host}:{grpc_port}")
-        finally:
-            ingestion.drain()
-            await ingestion.close_all(CloseReason.SHUTDOWN)
-
-
-@asynccontextmanager
-async def _run_http(ingestion: IngestionService) -> AsyncIterator[int]:
-    config = ingestion.config
-    runner = web.AppRunner(
-        make_app(ingestion),
-        handler_cancellation=True,  # a broken connection ends its call at once
-        shutdown_timeout=config.read_grace_s,
-        access_log=None,
-    )
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, config.host, config.http_port).start()
-        port: int = runner.addresses[0][1]
-        yield port
-    finally:
-        await runner.cleanup()
 
 
 async def _wind_down(ingestion: IngestionService, signals: "_Signals") -> None:

@@ -10,7 +10,8 @@ import typer
 from services.cli.errors import CliError
 from services.cli.models import ready_model
 from services.ingestion.config import IngestionConfig
-from services.serve import Addresses, serve
+from services.ingestion.servers import Addresses
+from services.serve import serve
 
 LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 

@@ -12,6 +12,10 @@ class IngestionConfig(BaseSettings):
     host: str = "127.0.0.1"
     http_port: int = Field(default=8080, ge=0, le=65535)
     grpc_port: int = Field(default=50051, ge=0, le=65535)
+    # Where other services hand over events for the callers here, and what they are told of it: host
+    # and port as others reach them; by default those that it listens on. Only on a cluster.
+    delivery_port: int = Field(default=50052, ge=0, le=65535)
+    delivery_address: str = ""
     max_sessions: int = Field(default=64, ge=1)
     retry_after_s: int = Field(default=5, ge=1)
     # One message of live audio; 1 MiB is 33 s of 16 kHz PCM16, far more than a frame.

@@ -14,8 +14,8 @@ import numpy as np
 from services.core.generated.soundflow.v1 import interaction_service_pb2_grpc as rpc
 from services.embedded import Platform
 from services.ingestion.config import IngestionConfig
+from services.ingestion.servers import Addresses, run_servers
 from services.ingestion.service import IngestionService
-from services.serve import Addresses, run_servers
 from services.state.carried import MemoryCarriedStates
 from soundflow.audio import CHUNK_SAMPLES
 from soundflow.models import Model, load_model

@@ -21,7 +21,8 @@ from services.core.generated.soundflow.v1 import interaction_service_pb2 as api
 from services.core.generated.soundflow.v1 import stream_pb2 as pb
 from services.embedded import Platform
 from services.ingestion.config import IngestionConfig
-from services.serve import Addresses, run_servers, serve
+from services.ingestion.servers import Addresses, run_servers
+from services.serve import serve
 from soundflow.audio import Chunk
 from soundflow.decoder import Verdict
 from soundflow.engine import QUEUE_CHUNKS
