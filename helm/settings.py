@@ -16,6 +16,7 @@ from services.inference.config import InferenceConfig
 from services.ingestion.config import IngestionConfig
 from services.state.redis.config import RedisConfig
 from services.transport.kafka.config import KafkaConfig
+from soundflow.serving.settings import ModelSettings
 
 SCHEMA = Path(__file__).parent / "soundflow" / "values.schema.json"
 
@@ -25,9 +26,10 @@ SECTIONS: Mapping[str, type[BaseSettings]] = {
     "runner": RunnerConfig,
     "ingestion": IngestionConfig,
     "inference": InferenceConfig,
+    "model": ModelSettings,
 }
-# What a manifest knows better than its reader: where a pod listens, and what it is called.
-FROM_MANIFEST = frozenset({"host"})
+# What a manifest knows better than its reader: where pods listen.
+FROM_MANIFEST = frozenset({"host", "delivery_address", "encoder_addresses", "decoder_addresses"})
 
 # What JSON schema and Helm's values have in common of what pydantic says.
 _KEPT = ("type", "enum", "items", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
@@ -54,9 +56,17 @@ def secrets(kind: type[BaseSettings]) -> list[str]:
     return [to_camel(field) for field, schema in _fields(kind) if schema.get("writeOnly")]
 
 
+def own_fields(kind: type[BaseSettings]) -> set[str]:
+    """Return the names of a class's fields that are its section's: not those of another's."""
+    parents = [parent for parent in SECTIONS.values() if issubclass(kind, parent)]
+    inherited = {name for parent in parents if parent is not kind for name in parent.model_fields}
+    return set(kind.model_fields) - inherited - FROM_MANIFEST
+
+
 def _fields(kind: type[BaseSettings]) -> Iterator[tuple[str, Schema]]:
+    own = own_fields(kind)
     for field, schema in kind.model_json_schema()["properties"].items():
-        if field not in FROM_MANIFEST:
+        if field in own:
             yield field, schema
 
 

@@ -24,6 +24,7 @@ BEYOND_ONE_PROCESS = (
     "nv_",
     "soundflow_consumer_",
     "soundflow_dead_letters_",
+    "soundflow_decoder_",
     "soundflow_inference_",
     "soundflow_messages_",
     "soundflow_redis_",

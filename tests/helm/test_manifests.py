@@ -151,8 +151,9 @@ def test_network_policies_let_in_who_must_come_in() -> None:
     assert open_ports["decision"] == {"admin"}
 
 
-def test_no_variable_is_set_twice(manifests: list[Manifest]) -> None:
+def test_no_variable_is_set_twice_or_by_kubernetes(manifests: list[Manifest]) -> None:
     for _, pod in pods(manifests):
+        assert pod["enableServiceLinks"] is False
         names = [entry["name"] for container in pod["containers"] for entry in container["env"]]
         assert len(names) == len(set(names))
 

@@ -10,11 +10,13 @@ from pydantic_settings import BaseSettings
 
 from helm.check import CHART, render
 from helm.settings import FROM_MANIFEST, SCHEMA, SECTIONS, properties, secrets, variable, write
+from services.inference.config import InferenceConfig
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 # Where a cluster needs something else than a laptop.
 OTHER_DEFAULTS = {
     ("kafka", "kafkaBrokers"): "",
+    ("kafka", "kafkaSessionTimeoutS"): 6,
     ("ingestion", "shutdownGraceS"): 60,
 }
 CALLS = ("--set", "config.kafka.kafkaBrokers=kafka:9092,secrets.redis.redisUrl.value=redis://here")
@@ -80,6 +82,7 @@ config:
         for manifest in manifests
         if manifest["kind"] == "Deployment" and manifest["metadata"]["name"].endswith("-ingestion")
     ]
+    assert environment(ingestion)["SOUNDFLOW_DELIVERY_ADDRESS"] == "$(POD_IP):50052"
     for name, value in environment(ingestion).items():
         monkeypatch.setenv(name, value)
     kafka, faces = SECTIONS["kafka"](), SECTIONS["ingestion"]()
@@ -89,6 +92,7 @@ config:
     assert faces.model_dump()["max_task_bytes"] == 3 << 30
     assert faces.model_dump()["idle_close_s"] == 0.25
     assert SECTIONS["redis"]().model_dump()["redis_url"].get_secret_value() == "redis://here"
+    assert InferenceConfig().decoders == ["soundflow-decoder.calls.svc:8001"]
     assert faces.model_dump()["host"] == "0.0.0.0"
 
 

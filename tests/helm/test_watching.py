@@ -15,7 +15,7 @@ from tests.helm.watched import DASHBOARDS, NAME, alerts, expressions, panels, ru
 
 README = (CHART / "README.md").read_text()
 
-# Of the client library in each process, and of Triton.
+# Of the client library in each process, of Triton, and of the decoder in it.
 FOREIGN = {
     "process_cpu_seconds_total",
     "process_open_fds",
@@ -25,6 +25,8 @@ FOREIGN = {
     "nv_inference_queue_duration_us",
     "nv_inference_request_failure",
     "nv_inference_request_success",
+    "soundflow_decoder_calls",
+    "soundflow_decoder_sessions",
 }
 BY = re.compile(r"(?:by|on) \(([^)]*)\)")
 # What Prometheus adds to each series, and what a histogram has.

@@ -3,6 +3,8 @@
 {{/* (dict "root" $ "component" "ingestion" "at" $placement): who may do what, and where it runs. */}}
 {{- define "soundflow.pod" -}}
 automountServiceAccountToken: false
+{{- /* A Service named soundflow would bring variables of its own that begin with SOUNDFLOW_. */}}
+enableServiceLinks: false
 {{- with .root.Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
@@ -80,19 +82,19 @@ out: Helm knows only floats.
 {{- end -}}
 
 {{/*
-(dict "root" $ "sections" (list "kafka") "own" (dict "host" "0.0.0.0")): sections of `config`, their
-secrets, and what the manifest knows better.
+(dict "root" $ "sections" (list "kafka") "secrets" (list "kafka") "own" (dict "host" "0.0.0.0")):
+sections of `config`, sections of `secrets`, and what the manifest knows better.
 */}}
 {{- define "soundflow.settings" -}}
 {{- $values := .root.Values -}}
 {{- $all := dict -}}
-{{- $secrets := dict -}}
 {{- range .sections -}}
 {{- $all = mustMergeOverwrite $all (deepCopy (index $values.config .)) -}}
-{{- $secrets = mustMergeOverwrite $secrets (deepCopy (default dict (index $values.secrets .))) -}}
 {{- end -}}
 {{- include "soundflow.env" (mustMergeOverwrite $all (default dict .own)) }}
-{{- include "soundflow.secretEnv" $secrets }}
+{{- range .secrets }}
+{{- include "soundflow.secretEnv" (default dict (index $values.secrets .)) }}
+{{- end }}
 {{- with $values.extraEnv }}
 {{ toYaml . }}
 {{- end }}

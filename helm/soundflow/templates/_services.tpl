@@ -16,19 +16,30 @@
 {{- if eq .component "ingestion" -}}
 http: {{ $config.ingestion.httpPort | int }}
 grpc: {{ $config.ingestion.grpcPort | int }}
-delivery: {{ dig "ingestion" "deliveryPort" 50052 $config | int }}
+delivery: {{ $config.ingestion.deliveryPort | int }}
 {{ end -}}
 admin: {{ $config.runner.adminPort | int }}
 {{- end -}}
 
-{{/* The sections of `config` that a service reads: those that all share, then its own. */}}
+{{/* All that a service reads: what all services share, then its own. */}}
 {{- define "soundflow.serviceSettings" -}}
-{{- $sections := list "kafka" "redis" "runner" -}}
+{{- $sections := list "kafka" "redis" "runner" "model" "inference" -}}
 {{- if hasKey .root.Values.config .component -}}
 {{- $sections = append $sections .component -}}
 {{- end -}}
+{{- if eq .component "ingestion" }}
+- name: POD_IP
+  valueFrom:
+    fieldRef:
+      fieldPath: status.podIP
+- name: SOUNDFLOW_DELIVERY_ADDRESS
+  value: $(POD_IP):{{ .root.Values.config.ingestion.deliveryPort | int }}
+{{- end }}
+{{- $servers := printf "%s-%%s.%s.svc:8001" (include "soundflow.fullname" .root) .root.Release.Namespace -}}
 {{- $own := dict "host" "0.0.0.0" "stopWithinS" (include "soundflow.stopWithin" .) -}}
-{{- include "soundflow.settings" (dict "root" .root "sections" $sections "own" $own) -}}
+{{- $own = set $own "encoderAddresses" (printf $servers "encoder") -}}
+{{- $own = set $own "decoderAddresses" (printf $servers "decoder") -}}
+{{- include "soundflow.settings" (dict "root" .root "sections" $sections "secrets" (list "kafka" "redis") "own" $own) -}}
 {{- end -}}
 
 {{/* What the schema cannot say of values that depend on each other. */}}
