@@ -5,7 +5,7 @@ from services.core.runner import Health, run
 from services.decision.placement import Placement
 from services.decision.service import GROUP, DecisionService
 from services.inference.config import InferenceConfig
-from services.inference.triton import run_decoders
+from services.inference.triton_replicas import TritonDecoderPool
 from services.state.redis.config import RedisConfig
 from services.state.redis.running import run_store
 from services.transport.kafka.config import KafkaConfig
@@ -17,7 +17,7 @@ async def serve(health: Health) -> None:
     kafka = KafkaTransport(KafkaConfig(), GROUP, [wire.FEATURES, wire.SESSIONS])
     async with (
         run_store(RedisConfig()) as (store, records),
-        run_decoders(InferenceConfig()) as decoders,
+        TritonDecoderPool(InferenceConfig()) as decoders,
         kafka.running(),
     ):
         features = kafka.topic(wire.FEATURES)

@@ -3,7 +3,7 @@
 from services.core import wire
 from services.core.runner import Health, run
 from services.inference.config import InferenceConfig
-from services.inference.triton import run_encoder
+from services.inference.triton_encoder import TritonEncoder
 from services.perception.service import GROUP, PerceptionService
 from services.transport.kafka.config import KafkaConfig
 from services.transport.kafka.transport import KafkaTransport
@@ -12,7 +12,7 @@ from services.transport.kafka.transport import KafkaTransport
 async def serve(health: Health) -> None:
     """Work until cancelled."""
     kafka = KafkaTransport(KafkaConfig(), GROUP, [wire.AUDIO, wire.SESSIONS], carries=True)
-    async with run_encoder(InferenceConfig()) as encoder, kafka.running():
+    async with TritonEncoder(InferenceConfig()) as encoder, kafka.running():
         service = PerceptionService(
             audio=kafka.topic(wire.AUDIO),
             sessions=kafka.topic(wire.SESSIONS),

@@ -3,7 +3,7 @@
 from services.core import wire
 from services.core.runner import Health, run
 from services.inference.config import InferenceConfig
-from services.inference.triton import run_decoders
+from services.inference.triton_replicas import TritonDecoderPool
 from services.response.service import GROUP, ResponseService
 from services.state.redis.config import RedisConfig
 from services.state.redis.running import run_store
@@ -17,7 +17,7 @@ async def serve(health: Health) -> None:
     kafka = KafkaTransport(KafkaConfig(), GROUP, [wire.DECISIONS, wire.SESSIONS])
     async with (
         run_store(RedisConfig()) as (store, records),
-        run_decoders(InferenceConfig()) as decoders,
+        TritonDecoderPool(InferenceConfig()) as decoders,
         run_delivery(store) as delivery,
         kafka.running(),
     ):
