@@ -28,7 +28,7 @@ _TYPES = {"float32": "TYPE_FP32", "int32": "TYPE_INT32"}
 
 def configs() -> Mapping[Path, str]:
     """Return what each file should hold."""
-    tensors = _every_tensor()
+    tensors = every_tensor()
     parts = (encoder_config(tensors), decoder_config(tensors))
     return {
         REPOSITORY / part.name / "config.pbtxt": HEADER + text_format.MessageToString(part)
@@ -67,7 +67,7 @@ def decoder_config(tensors: Sequence[TensorSpec]) -> ModelConfig:
     return config
 
 
-def _every_tensor() -> Sequence[TensorSpec]:
+def every_tensor() -> Sequence[TensorSpec]:
     """Return all models' tensors, and lengths for those that vary. ValueError when two differ."""
     tensors: dict[str, TensorSpec] = {}
     for spec in (spec for name in model_names() for spec in tensors_of(name)):

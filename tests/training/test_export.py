@@ -1,0 +1,46 @@
+"""The Triton repository's configurations: what the models declare, and nothing stale."""
+
+import pytest
+from google.protobuf import text_format
+from tritonclient.grpc.model_config_pb2 import ModelConfig
+
+from soundflow.features import TensorSpec
+from soundflow.models import model_names, tensors_of
+from training import export
+from training.export import configs, decoder_config, encoder_config, every_tensor
+
+
+def test_the_committed_files_are_what_the_models_declare() -> None:
+    for path, text in configs().items():
+        assert path.read_text() == text, "make export"
+
+
+def test_the_files_are_configurations_that_triton_reads() -> None:
+    for path, text in configs().items():
+        assert text_format.Parse(text, ModelConfig()).name == path.parent.name
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_every_model_fits(name: str) -> None:
+    outputs = {output.name: list(output.dims) for output in encoder_config(every_tensor()).output}
+    rows = {row.name: row for row in decoder_config(every_tensor()).input}
+    for spec in tensors_of(name):
+        assert outputs[spec.name] == list(spec.shape)
+        assert list(rows[spec.name].dims) == [-1, *spec.shape]
+        assert rows[spec.name].optional
+
+
+def test_a_tensor_that_varies_has_its_length_beside_it() -> None:
+    tensors = {spec.name: spec for spec in every_tensor()}
+    assert tensors["speech"].varies
+    assert tensors["speech_length"] == TensorSpec("speech_length", "int32", (1,))
+
+
+def test_models_that_differ_in_a_tensor_of_one_name_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kinds = {"one": "float32", "other": "int32"}
+    monkeypatch.setattr(export, "model_names", lambda: list(kinds))
+    monkeypatch.setattr(export, "tensors_of", lambda n: (TensorSpec("level", kinds[n], (1,)),))
+    with pytest.raises(ValueError, match="level"):
+        every_tensor()
