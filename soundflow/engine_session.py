@@ -159,8 +159,8 @@ class Session(Generic[StateT]):
         self.in_step, self.dropped = Drained(drained, self.dropped), None
 
     def remember(self, verdict: Verdict) -> None:
-        """Note where the decoder would begin again."""
-        if verdict.window_start is not None:
+        """Note where the decoder would begin again: with all that callers do not have yet."""
+        if verdict.window_start is not None and self.turns.all_taken:
             self.window_start, self.memory = verdict.window_start, verdict.memory
 
     def answer(self, drained: Drained, decision: Decision) -> None:

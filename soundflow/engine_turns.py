@@ -16,12 +16,14 @@ class Turn:
     """A turn's pieces: the newest of each sequence, in the order in which they came.
 
     changed: set whenever something came; every follower clears it before it waits.
+    taken: somebody has followed it to its end, and done with that what was to be done.
     """
 
     _pieces: dict[int, tuple[int, Piece]] = field(default_factory=dict)
     _end: Piece | None = None
     _came: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    taken: bool = False
 
     @property
     def over(self) -> bool:
@@ -50,6 +52,7 @@ class Turn:
                 yield piece
             elif self._end:
                 yield self._end
+                self.taken = True
                 return
             else:
                 self.changed.clear()
@@ -68,6 +71,11 @@ class Turns:
 
     def __getitem__(self, turn: int) -> Turn:
         return self._turns[turn]
+
+    @property
+    def all_taken(self) -> bool:
+        """Whether callers have all that was said, as far as turns are kept."""
+        return all(self._turns[turn].taken for turn in self._ended)
 
     def open(self, turn: int) -> None:
         """Make a turn that can be followed; one that is there stays as it is."""

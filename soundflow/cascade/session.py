@@ -58,13 +58,8 @@ class CascadeSession:
         self._sounds = Soundscape()
         self._ears: dict[Kind | None, Ear] = {}
         self._language = self._duties.source_language  # that the ears listen for
-        answers = [past.text for past in history if past.kind is Kind.ANSWER]
-        self._talk = Conversation(
-            parts.turn_end,
-            parts.executor,
-            self._ready,
-            [Message(Role.ASSISTANT, text) for text in answers],
-        )
+        said = [Message(Role.ASSISTANT, past.text) for past in history if past.kind is Kind.ANSWER]
+        self._talk = Conversation(parts.turn_end, parts.executor, self._ready, said)
         self._bursts: list[Statement | Answer | Ear] = []
         self._answer: Answer | None = None
         self._loose: list[Piece] = []

@@ -93,6 +93,23 @@ async def test_an_answer_says_where_the_decoder_would_begin_again(bench: Bench) 
     assert [(answer.window_start, answer.memory) for answer in answers] == expected
 
 
+async def test_a_session_begins_again_before_what_nobody_has_followed_to_its_end(
+    bench: Bench,
+) -> None:
+    verdicts = [
+        Verdict(Action.RESPOND, respond(1).turns, window_start=0),
+        *(Verdict(Action.SILENT, window_start=index) for index in range(1, 4)),
+    ]
+    await bench.open("a", verdicts=verdicts, speech=[done(text(1, "so"), ended(1))])
+    assert [(await bench.heard("a", index)).window_start for index in range(2)] == [0, 0]
+    following = bench.engine.speak("a", 1)
+    assert [await anext(following), await anext(following)] == [text(1, "so"), ended(1)]
+    assert (await bench.heard("a", 2)).window_start == 0  # it may be lost on its way
+    with pytest.raises(StopAsyncIteration):
+        await anext(following)
+    assert (await bench.heard("a", 3)).window_start == 3
+
+
 async def test_a_chunk_before_the_window_is_covered_by_what_was_decided(bench: Bench) -> None:
     await bench.open("a", past=PAST)
     answer = await bench.heard("a", 5)
