@@ -100,10 +100,19 @@ class Call:
 
 
 async def call(
-    http: aiohttp.ClientSession, urls: Sequence[str], pcm: Pcm16, opening: Event
+    http: aiohttp.ClientSession,
+    urls: Sequence[str],
+    pcm: Pcm16,
+    opening: Event,
+    *,
+    report: Call | None = None,
 ) -> Call:
-    """Hold a call to its end; `pcm` is 16 kHz mono. TimeoutError when no replica takes it back."""
-    report = Call(chunks=len(pcm) // CHUNK_SAMPLES)
+    """Hold a call to its end; `pcm` is 16 kHz mono. TimeoutError when no replica takes it back.
+
+    report: what is filled in meanwhile, for whoever wants to see it before the end.
+    """
+    report = report or Call()
+    report.chunks = len(pcm) // CHUNK_SAMPLES
     began = time.monotonic()
     lost_at = 0.0
     turn = hash(id(report)) % len(urls)
