@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import faust
+from faust.transport.consumer import RecordMap
 from faust.transport.drivers import aiokafka as driver
-from faust.types import TopicT
+from faust.types import TP, TopicT
 
 from services.core.wire import MAX_DEAD_LETTER_BYTES
 from services.transport.kafka.config import KafkaConfig
@@ -42,6 +43,19 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
 
 
 class _Consumer(driver.Consumer):
+    async def _getmany(
+        self,
+        active_partitions: set[TP] | None,
+        timeout: float,  # noqa: ASYNC109 - as Faust has it
+    ) -> RecordMap:
+        """Fetch of the partitions that are active now, where Faust looks at what they are later.
+
+        When they are paused meanwhile, all at once, it would fetch of every partition, throw that
+        away, and go on after it: after a table's recovery, messages would be lost.
+        """
+        active = set(active_partitions or ())
+        return await super()._getmany(active, timeout) if active else {}
+
     def _new_consumer_thread(self) -> _ConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
@@ -64,6 +78,12 @@ class App(faust.App):
 
     def _create_directories(self) -> None:
         """Make none: nothing is kept on disk."""
+
+    async def stop(self) -> None:
+        """Stop, and leave no event loop open: one is made for a consumer that never runs too."""
+        await super().stop()
+        if self.producer_only and self._consumer is not None:
+            cast(_Consumer, self._consumer)._thread.thread_loop.close()
 
 
 def new_app(config: KafkaConfig, group: str, *, tables: bool) -> App:

@@ -92,6 +92,12 @@ class Inbox(Generic[M]):
             for _ in range(len(gone)):
                 self._room.release()
 
+    def floors(self) -> list[tuple[TP, int]]:
+        """Return the first offset of each partition that is not finished."""
+        return [
+            (TP(self.name, partition), prefix.floor) for partition, prefix in self._prefixes.items()
+        ]
+
     def standing(self) -> Standing:
         """Return where it stands now."""
         prefixes = self._prefixes

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
+
+from faust.transport.consumer import Consumer
 
 from services.core import metrics
 from services.core.wire import CARRIED, Keyed, TopicType
@@ -42,6 +44,18 @@ class _Running:
             inbox.assign(assigned)
         if self.carried is not None:
             self.carried.assign(assigned)
+
+    async def hand_over(self) -> None:
+        """Write what the next owner of a partition needs, and how far this one came.
+
+        Faust forgets what was acknowledged as soon as a rebalance begins, so it is told to the
+        broker here.
+        """
+        if self.carried is not None:
+            await self.carried.write()
+        floors = {tp: floor for inbox in self.inboxes.values() for tp, floor in inbox.floors()}
+        if floors:
+            await cast(Consumer, self.app.consumer)._commit(floors)
 
 
 class KafkaTransport:
@@ -101,8 +115,7 @@ class KafkaTransport:
                     task.cancel()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_STOPS_WITHIN_S):
-                        if running.carried is not None:
-                            await running.carried.write()
+                        await running.hand_over()
                         await running.app.stop()
                         await running.reader.stop()
 
@@ -162,8 +175,7 @@ class KafkaTransport:
             running.assign(assigned)
 
         async def hand_over(_app: Any, _revoked: Any, **_rest: Any) -> None:
-            if carried is not None:
-                await carried.write()
+            await running.hand_over()
 
         app.on_partitions_assigned.connect(assign)  # type: ignore[arg-type]
         app.on_partitions_revoked.connect(hand_over)  # type: ignore[arg-type]
