@@ -80,10 +80,12 @@ class Parts:
     def service_environment(self, name: str) -> Mapping[str, str]:
         """What one replica of a service reads."""
         ports = self.settings.ports[name]
+        own = {f"SOUNDFLOW_{purpose.upper()}_PORT": str(port) for purpose, port in ports.items()}
+        if "delivery" in ports:
+            own["SOUNDFLOW_DELIVERY_ADDRESS"] = f"{HOST}:{ports['delivery']}"
         return {
-            "SOUNDFLOW_REPLICA": name,
+            **own,
             "SOUNDFLOW_HOST": HOST,
-            **{f"SOUNDFLOW_{purpose.upper()}_PORT": str(port) for purpose, port in ports.items()},
             "SOUNDFLOW_KAFKA_BROKERS": self.kafka.brokers,
             "SOUNDFLOW_TOPIC_PREFIX": self.settings.prefix,
             "SOUNDFLOW_REDIS_URL": self.redis.url,

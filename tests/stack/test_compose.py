@@ -32,6 +32,10 @@ INSIDE: Mapping[str, Mapping[str, int]] = {
     "encoder": TRITON,
     "decoder": TRITON,
     **{kind: {"admin": ADMIN} for kind in SERVICES},
+    "ingestion": {
+        "admin": ADMIN,
+        "delivery": IngestionConfig.model_fields["delivery_port"].default,
+    },
 }
 
 

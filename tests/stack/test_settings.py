@@ -2,6 +2,11 @@ from pathlib import Path
 
 import pytest
 
+from services.core.runner import RunnerConfig
+from services.inference.config import InferenceConfig
+from services.ingestion.config import IngestionConfig
+from services.state.redis.config import RedisConfig
+from services.transport.kafka.config import KafkaConfig
 from stack.parts import Parts
 from stack.settings import SERVICES, StackSettings
 
@@ -19,6 +24,19 @@ def test_every_part_listens_where_the_table_says(tmp_path: Path) -> None:
     assert [part.name for part in parts.services] == [
         f"{kind}-{index}" for kind in SERVICES for index in (0, 1)
     ]
+
+
+def test_services_and_models_are_told_only_what_their_settings_know(tmp_path: Path) -> None:
+    known = {
+        f"SOUNDFLOW_{field.upper()}"
+        for config in (IngestionConfig, InferenceConfig, KafkaConfig, RedisConfig, RunnerConfig)
+        for field in config.model_fields
+    }
+    parts = Parts(StackSettings(folder=tmp_path))
+    told = set(parts.model_environment)
+    for kind in SERVICES:
+        told |= parts.service_environment(f"{kind}-0").keys()
+    assert told <= known
 
 
 def test_what_a_platform_was_started_with_is_kept(tmp_path: Path) -> None:
