@@ -30,7 +30,7 @@ class IngestionConfig(BaseSettings):
     # A caller that reads nothing is closed when this many events wait for it.
     outbox_events: int = Field(default=1000, ge=10)
     # A caller that vanished is found by pings that stay unanswered for this long.
-    ping_interval_s: float = Field(default=2, gt=0)
+    ping_interval_s: float = Field(default=1.5, gt=0)
     # For so long a caller whose connection broke may come back; 0: its sessions are closed at once.
     resume_within_s: float = Field(default=5, ge=0)
     # How often this replica says that it still holds its sessions; a third of their lease or less.
