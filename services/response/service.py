@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from services.core.clock import unix_us
-from services.core.errors import Failed
+from services.core.errors import Failed, SessionUnknown
 from services.core.events import (
     CallerEvent,
     CloseReason,
@@ -20,7 +20,7 @@ from services.inference.port import DecoderPool
 from services.response.speech import Speech, speak
 from services.response.telling import Telling
 from services.state.behind import WriteBehind
-from services.state.port import SessionRecord, SessionStore
+from services.state.port import RecordBroken, SessionRecord, SessionStore
 from services.transport.port import Delivery, Received, Topic
 from soundflow.audio import CHUNK_MS
 from soundflow.interaction import Overrun
@@ -157,12 +157,17 @@ class ResponseService:
         session = self._sessions.pop(session_id, None)
         if not isinstance(change, Closed) or change.caller_told:
             return
-        record = await self.store.get(session_id)
+        try:
+            record = await self.store.get(session_id)
+            chunks, turns = record.last_index + 1, record.newest_turn
+        except SessionUnknown:  # nobody is left to be told; it is not to be given up once more
+            return
+        except RecordBroken:
+            chunks, turns = 0, 0
         telling = session.telling if session else Telling(session_id, self.responses, self.delivery)
         if change == GIVEN_UP:
             failed = Failed()
             await telling.tell(ErrorEvent(failed.code, failed.message))
-        chunks, turns = record.last_index + 1, record.newest_turn
         await telling.tell(SessionClosed(_reason(change.reason), chunks, turns))
 
     async def _give_up(self, session_id: str) -> None:

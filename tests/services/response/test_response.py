@@ -306,6 +306,17 @@ async def test_a_session_that_a_service_gave_up_is_closed_with_a_reason(rig: Rig
     assert closed == SessionClosed(CloseReason.ERROR, chunks=5, turns=0)
 
 
+async def test_a_decision_on_a_session_that_was_never_opened_is_given_up_once(rig: Rig) -> None:
+    rig.sessions.add_group("test")
+    given_up = rig.sessions.subscribe("test")
+    await rig.decide("never-opened", 7)
+    message = (await anext(given_up)).message
+    assert (message.session_id, message.change) == ("never-opened", GIVEN_UP)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(anext(given_up), 0.1)
+    assert rig.delivered.events == {}
+
+
 async def test_what_fails_for_one_session_does_not_reach_the_others(rig: Rig) -> None:
     for name in ("unlucky", "b"):
         await rig.open(name)
