@@ -14,6 +14,7 @@ from soundflow.audio import CHUNK_MS, CHUNK_SAMPLES, SAMPLE_RATE_HZ
 
 BACK_WITHIN_S = 60.0
 TRY_AGAIN_S = 0.2
+HEARTBEAT_S = 45.0  # a platform whose broker restarts takes no audio meanwhile, and no pings
 FINISH_WITHIN_S = 90.0
 
 Event = dict[str, Any]
@@ -144,7 +145,7 @@ async def _connect(
     began: float,
     lost_at: float,
 ) -> None:
-    async with http.ws_connect(f"{url}/v1/stream", heartbeat=5) as socket:
+    async with http.ws_connect(f"{url}/v1/stream", heartbeat=HEARTBEAT_S) as socket:
         first = await _begin(socket, opening, report)
         if lost_at:
             report.resumed_s.append(time.monotonic() - lost_at)
@@ -174,7 +175,10 @@ async def _begin(socket: aiohttp.ClientWebSocketResponse, opening: Event, report
         await socket.send_json({"type": "session.resume", "sessions": [session]})
     else:
         await socket.send_json({"type": "session.open", **opening})
-    first: Event = await asyncio.wait_for(socket.receive_json(), BACK_WITHIN_S)
+    message = await asyncio.wait_for(socket.receive(), BACK_WITHIN_S)
+    if message.type is not aiohttp.WSMsgType.TEXT:
+        raise CutOff(f"no first event: {message.type.name}")
+    first: Event = json.loads(message.data)
     report.note(first)
     if first["type"] not in ("session.opened", "session.resumed"):
         raise CutOff(f"{first['type']}: {first.get('message')}")

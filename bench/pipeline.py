@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import numpy as np
+import psutil
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -43,12 +44,13 @@ console = Console(stderr=True, width=WIDTH)
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One number of sessions. cpu_s: of each part in the measured time."""
+    """One number of sessions. cpu_s: of each part in the measured time; machine_s: of all."""
 
     sessions: int
     seconds: float
     seen: Seen
     cpu_s: Mapping[str, float]
+    machine_s: float
 
     @property
     def keeps_up(self) -> bool:
@@ -59,6 +61,16 @@ class Round:
     def late_share(self) -> float:
         """How many frames left late."""
         return self.seen.late / max(1, self.seen.chunks)
+
+    @property
+    def cores(self) -> float:
+        """How many processor cores the platform and its callers used."""
+        return (sum(self.cpu_s.values()) + self.seen.cpu_s) / self.seconds
+
+    @property
+    def others_cores(self) -> float:
+        """How many all other programs used: with much of that, times say little."""
+        return self.machine_s / self.seconds - self.cores
 
     def caller_ms(self, percent: float) -> float:
         """Return a percentile of what callers waited."""
@@ -88,12 +100,12 @@ class Bench:
         with ThreadPoolExecutor(1) as pool:
             held = pool.submit(hold, self.urls, sessions, window, self.generators)
             _sleep_until(window.begins_s)
-            before = usage(self.platform)
+            before, busy_s = usage(self.platform), _busy_s()
             _sleep_until(window.ends_s)
-            after = usage(self.platform)
+            after, machine_s = usage(self.platform), _busy_s() - busy_s
             seen = held.result()
         cpu_s = {name: after[name].cpu_s - before.get(name, _NOTHING).cpu_s for name in after}
-        return Round(sessions, self.seconds, seen, cpu_s)
+        return Round(sessions, self.seconds, seen, cpu_s, machine_s)
 
     def profile(self, sessions: int, folder: Path) -> Mapping[str, Counter[str]]:
         """Hold so many sessions, and sample what each Python process does."""
@@ -137,12 +149,11 @@ def latencies(rounds: Sequence[Round]) -> Table:
     """Return what callers noticed, a row for each round."""
     columns = (
         "sessions", "p50 ms", "p99 ms", "caller p50", "caller p99", "chunks", "turns", "lost",
-        "twice", "failed", "late frames", "cores",
+        "twice", "failed", "late frames", "cores", "others'",
     )  # fmt: skip
     table = Table(*columns, box=None)
     for one in rounds:
         seen = one.seen
-        cores = (sum(one.cpu_s.values()) + seen.cpu_s) / one.seconds
         values = (one.platform_ms(50), one.platform_ms(99), one.caller_ms(50), one.caller_ms(99))
         counts = (seen.chunks, seen.turns, seen.undecided, seen.repeated, len(seen.failed))
         table.add_row(
@@ -150,7 +161,8 @@ def latencies(rounds: Sequence[Round]) -> Table:
             *(f"{value:.1f}" for value in values),
             *map(str, counts),
             f"{one.late_share:.1%}",
-            f"{cores:.2f}",
+            f"{one.cores:.2f}",
+            f"{one.others_cores:.2f}",
         )
     return table
 
@@ -178,6 +190,12 @@ def functions(sampled: Mapping[str, Counter[str]]) -> Iterator[Table]:
 
 def _percentile(values: Sequence[float], percent: float) -> float:
     return float(np.percentile(values, percent)) if values else float("inf")
+
+
+def _busy_s() -> float:
+    times = psutil.cpu_times()
+    busy_s: float = times.user + times.nice + times.system + times.irq + times.softirq
+    return busy_s
 
 
 def _sleep_until(at_s: float) -> None:

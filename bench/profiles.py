@@ -14,8 +14,8 @@ from stack.platform import Platform
 
 PY_SPY = Path(sys.executable).with_name("py-spy")
 RATE_HZ = 100
-# A sampled process stands still for a moment; one that waits is not counted.
-OPTIONS = ("--rate", str(RATE_HZ), "--format", "raw", "--nolineno")
+# Only the thread that runs Python is counted, so whatever waits is not, nor what C does beside it.
+OPTIONS = ("--rate", str(RATE_HZ), "--format", "raw", "--nolineno", "--gil")
 PYTHON = ("python", "triton_python_ba")  # as the system cuts names
 
 

@@ -17,7 +17,7 @@ from soundflow.models import Model
 from stack import fetch
 from stack.fetch import NEEDS
 
-pytest_plugins = ["tests.cluster.servers"]
+pytest_plugins = ["tests.cluster.servers", "tests.cluster.platform"]
 
 
 @cache
