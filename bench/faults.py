@@ -66,9 +66,13 @@ class Round:
     def longest_gap_s(self) -> float:
         """The longest that any session waited for a decision, from the kill on."""
         until = [max(one.decided_at.values(), default=self.killed_at) for one in self.calls]
-        return max(
-            one.longest_gap_s(self.killed_at, max(end, self.killed_at))
-            for one, end in zip(self.calls, until, strict=True)
+        return (
+            max(
+                one.longest_gap_s(self.killed_at, max(end, self.killed_at))
+                for one, end in zip(self.calls, until, strict=True)
+            )
+            if self.calls
+            else 0.0
         )
 
     @property

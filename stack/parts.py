@@ -18,6 +18,9 @@ from stack.service import Service
 from stack.settings import MODELS, ROOT, SERVICES, StackSettings
 from stack.triton import TritonServer
 
+# Enough for the most replicas that one machine may have. A broker that was killed reads each
+# partition again before it serves any.
+PARTITIONS = 16
 MODEL_REPOSITORY = ROOT / "model_repo"
 ALERTS = ROOT / "helm" / "soundflow" / "alerts"
 
@@ -87,6 +90,7 @@ class Parts:
             **own,
             "SOUNDFLOW_HOST": HOST,
             "SOUNDFLOW_KAFKA_BROKERS": self.kafka.brokers,
+            "SOUNDFLOW_KAFKA_PARTITIONS": str(PARTITIONS),
             "SOUNDFLOW_TOPIC_PREFIX": self.settings.prefix,
             "SOUNDFLOW_REDIS_URL": self.redis.url,
             "SOUNDFLOW_REDIS_PREFIX": self.settings.prefix,

@@ -59,7 +59,9 @@ class Placed:
 
     def note(self, heard: Heard) -> None:
         """Note how far the session is, and from where its model state could be built again."""
-        self.decided = max(self.decided, heard.decision.index)
+        if heard.decision.index < self.decided:  # an old chunk that came again
+            return
+        self.decided = heard.decision.index
         self.window_start, self.memory = heard.window_start, heard.memory
         while self.captured and self.captured[0][0] < heard.window_start:
             self.captured.popleft()

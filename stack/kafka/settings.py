@@ -20,4 +20,7 @@ ONE_NODE: Mapping[str, str] = {
     "transaction.state.log.min.isr": "1",
     "share.coordinator.state.topic.replication.factor": "1",
     "share.coordinator.state.topic.min.isr": "1",
+    # After a kill every partition's log is read again before the broker serves any.
+    "offsets.topic.num.partitions": "8",
+    "num.recovery.threads.per.data.dir": "4",
 }
