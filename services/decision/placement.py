@@ -33,6 +33,7 @@ class Placed:
     heard: the newest chunk given to the decoder. decided: the newest that a published decision
     covers. turn: the newest turn that the record knows of.
     captured: when the chunks since window_start were captured, by index.
+    instruction: one that was given since the last decision, so that memory does not hold it yet.
     placement: how often the state was placed anew; an older answer is void.
     """
 
@@ -45,6 +46,7 @@ class Placed:
     window_unix_us: int = 0
     memory: str = ""
     captured: deque[tuple[int, int]] = field(default_factory=deque)
+    instruction: str = ""
     placement: int = 0
     over: bool = False
     placing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -62,6 +64,7 @@ class Placed:
         if heard.decision.index < self.decided:  # an old chunk that came again
             return
         self.decided = heard.decision.index
+        self.instruction = ""
         self.window_start, self.memory = heard.window_start, heard.memory
         while self.captured and self.captured[0][0] < heard.window_start:
             self.captured.popleft()
@@ -164,7 +167,9 @@ class Placement:
         except ReplicaLost:
             replica = await self._assign(record)
             expected = await self.decoders.at(replica).open(session.session_id, record.spec, past)
-        await self._catch_up(session, self.decoders.at(replica), expected)
+        rebuilt = await self._catch_up(session, self.decoders.at(replica), expected)
+        if rebuilt and session.instruction:
+            await self.decoders.at(replica).instruct(session.session_id, session.instruction)
         session.replica = replica
         session.placement += 1
 
@@ -179,10 +184,13 @@ class Placement:
                 metrics.SESSIONS_MOVED.inc()
         return replica
 
-    async def _catch_up(self, session: Placed, decoder: DecoderClient, expected: int) -> None:
-        """Let the decoder hear again what it has not, up to what it was given before."""
+    async def _catch_up(self, session: Placed, decoder: DecoderClient, expected: int) -> bool:
+        """Let the decoder hear again what it has not, up to what it was given before.
+
+        False when it has heard all that.
+        """
         if expected > session.heard:
-            return
+            return False
         metrics.SESSIONS_REBUILT.inc()
         since_unix_us = session.window_unix_us - CLOCK_SLACK_US
         async for kept in self.features.read(session.session_id, since_unix_us):
@@ -193,6 +201,7 @@ class Placement:
         if expected <= session.heard:
             log.error("session %s: chunk %d is kept nowhere", session.session_id, expected)
             raise Failed
+        return True
 
 
 @dataclass(slots=True)

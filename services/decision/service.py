@@ -84,6 +84,7 @@ class DecisionService:
                     pass  # it is placed now
                 case Instructed(text):
                     await decoder.instruct(message.session_id, text)
+                    session.instruction = text
                 case TurnCancelled(turn):
                     await decoder.cancel(message.session_id, turn)
         except (ReplicaLost, NotOpen) as lost:
@@ -99,6 +100,7 @@ class DecisionService:
 
     async def _publish(self, answer: Answer, received: Inbound) -> None:
         """Wait for the drain; the newest chunk of the drained queue speaks for all."""
+        written: asyncio.Future[None] | None = None
         async with answer.session.publishing:  # in the order in which chunks were given
             try:
                 heard = await answer.heard()
@@ -108,18 +110,23 @@ class DecisionService:
             metrics.CHUNKS_HEARD.inc()
             if heard.decision.index == answer.message.features.index:
                 await self.decisions.send(_decision_message(answer.message, heard))
-                await self._keep(answer.session, heard)
+                written = self._keep(answer.session, heard)
+        if written:  # nobody else waits for the session store
+            await written
         received.done()
 
-    async def _keep(self, session: Placed, heard: Heard) -> None:
-        """Write down how far the session is: at once where a turn was opened."""
+    def _keep(self, session: Placed, heard: Heard) -> asyncio.Future[None] | None:
+        """Write down how far the session is: at once where a turn was opened, else when it suits.
+
+        Returns what to wait for; None where nothing depends on it.
+        """
         session.note(heard)
         newest_turn = max((start.turn for start in heard.decision.turns), default=0)
         opens_turn = newest_turn > session.turn
-        written = self.records.change(session.session_id, _progress(session, heard), now=opens_turn)
-        if opens_turn:
-            await written
-            session.turn = newest_turn
+        session.turn = max(session.turn, newest_turn)
+        change = _progress(session, heard)
+        written = self.records.change(session.session_id, change, now=opens_turn)
+        return written if opens_turn else None
 
     async def _give_up(self, session_id: str) -> None:
         await self.sessions.send(SessionMessage(session_id, unix_us(), GIVEN_UP))

@@ -17,7 +17,7 @@ from services.core.events import (
 from services.core.lanes import Lanes, riding_out
 from services.core.messages import GIVEN_UP, Closed, DecisionMessage, SessionMessage
 from services.inference.port import DecoderPool
-from services.response.speech import Speech, speak
+from services.response.speech import Place, Speech, speak
 from services.response.telling import Telling
 from services.state.behind import WriteBehind
 from services.state.port import RecordBroken, SessionRecord, SessionStore
@@ -32,13 +32,14 @@ Inbound = Received[DecisionMessage] | Received[SessionMessage]
 
 @dataclass(slots=True)
 class _Session:
-    """One session: what its caller was told, and what is being said to it.
+    """One session: what its caller was told, which decoder speaks, and what is being said.
 
     Turns are numbered upwards, so the newest tells which were begun here; `finished` are those
     that another replica had finished before. A decision may name a turn again.
     """
 
     telling: Telling
+    place: Place
     finished: frozenset[int]
     newest_turn: int
     speaking: set[asyncio.Task[None]] = field(default_factory=set)
@@ -106,7 +107,7 @@ class ResponseService:
         # What was finished before the oldest turn that is still open is not said again.
         newest_turn = min(begun, default=max(finished, default=0) + 1) - 1
         telling = Telling(record.session_id, self.responses, self.delivery)
-        return _Session(telling, finished, newest_turn)
+        return _Session(telling, Place(record.decoder), finished, newest_turn)
 
     async def _respond(self, session: _Session, message: DecisionMessage) -> None:
         if message.dropped:
@@ -126,7 +127,9 @@ class ResponseService:
             received.done()
             return
         session_id = message.session_id
-        speeches = [Speech(session_id, start, message, session.telling) for start in turns]
+        speeches = [
+            Speech(session_id, start, message, session.telling, session.place) for start in turns
+        ]
 
         async def say(speech: Speech) -> None:
             await riding_out(lambda: speak(speech, self.decoders, self.store, self.records))

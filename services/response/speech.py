@@ -25,6 +25,13 @@ _LOOK_AGAIN_S = 0.2
 
 
 @dataclass(slots=True)
+class Place:
+    """The decoder replica that a session's state was on when last looked at."""
+
+    replica: str
+
+
+@dataclass(slots=True)
 class Speech:
     """A turn that is being said. said: the newest text of each sequence; settled: those final.
 
@@ -35,6 +42,7 @@ class Speech:
     start: TurnStart
     decision: DecisionMessage
     telling: Telling
+    place: Place
     said: dict[int, str] = field(default_factory=dict)
     settled: set[int] = field(default_factory=set)
     begun: bool = False
@@ -87,15 +95,16 @@ async def speak(
     await speech.begin()
     since = time.monotonic()
     while not speech.ended:
-        record = await store.get(speech.session_id)
-        if record.closed:
-            return
         try:
-            decoder = decoders.at(record.decoder)
+            decoder = decoders.at(speech.place.replica)
             async for piece in decoder.speak(speech.session_id, speech.start.turn):
                 await speech.say(piece)
                 since = time.monotonic()
         except (EngineError, ReplicaLost) as lost:
+            record = await store.get(speech.session_id)
+            if record.closed:
+                return
+            speech.place.replica = record.decoder
             if time.monotonic() - since > _PLACED_WITHIN_S:
                 log.error("session %s: turn %d lost", speech.session_id, speech.start.turn)
                 await speech.end(EndReason.ERROR)

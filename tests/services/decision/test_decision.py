@@ -2,13 +2,14 @@
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
+from services.core.errors import Unavailable
 from services.core.messages import (
     GIVEN_UP,
     Closed,
@@ -166,6 +167,40 @@ async def test_a_lost_chunk_ends_its_session_alone(rig: Rig) -> None:
 async def test_a_session_without_a_record_ends_alone(rig: Rig) -> None:
     await rig.send("nobody", 0)
     assert (await rig.announced(GIVEN_UP)).session_id == "nobody"
+
+
+class AwayStore(MemorySessionStore):
+    """A store that cannot be written for a while."""
+
+    away = False
+
+    async def update(
+        self,
+        session_id: str,
+        change: Callable[[SessionRecord], SessionRecord],
+        *,
+        epoch: int | None = None,
+    ) -> SessionRecord:
+        if self.away:
+            raise Unavailable("store_away", "for the test")
+        return await super().update(session_id, change, epoch=epoch)
+
+
+async def test_sessions_go_on_while_their_records_cannot_be_written() -> None:
+    store = AwayStore()
+    async with running(store=store) as rig:
+        await rig.keep_record("a")
+        await rig.send("a", 0)
+        await rig.decided_up_to("a", 0)
+        store.away = True
+        for index in range(1, 11):  # turns open meanwhile
+            await rig.send("a", index)
+        opened = [turns for _, turns in numbers(await rig.decided_up_to("a", 10)) if turns]
+        assert opened
+        store.away = False
+        await until(lambda: store._records["a"].last_index == 10)
+        known = {turn.turn for turn in store._records["a"].open_turns}
+        assert known == {turn for turns in opened for turn in turns}
 
 
 def numbers(messages: list[DecisionMessage]) -> list[tuple[int, list[int]]]:
