@@ -2,7 +2,6 @@
 
 from __future__ import annotations  # Triton's types are there only once this module is loaded
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ import triton_python_backend_utils as pb_utils
 from soundflow.engine import Engine
 from soundflow.models import load_decoder
 from soundflow.serving.engine_server import EngineServer
+from soundflow.serving.guard import Guard, end_process
 from soundflow.serving.settings import ModelSettings
 
 GAUGES = {
@@ -25,7 +25,6 @@ class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         """Load the model and warm it up; the server is ready after that."""
         settings = ModelSettings()
-        # A metric lives as long as its family.
         kind = pb_utils.MetricFamily.GAUGE
         self._families = [pb_utils.MetricFamily(*gauge, kind) for gauge in GAUGES.items()]
         self._gauges = [family.Metric(labels={}) for family in self._families]
@@ -33,15 +32,15 @@ class TritonPythonModel:
             Engine(load_decoder(settings.model, settings.chat())),
             idle_close_s=settings.decoder_idle_close_s,
             measure=self._measure,
-            failed=lambda: os._exit(1),  # the server starts a new one
+            failed=end_process,
         )
         self._server.start()
+        self._guard = Guard()
 
     def execute(self, requests: Sequence[pb_utils.InferenceRequest]) -> None:
-        """Hand the calls over; what they wait for keeps no other request waiting."""
+        """Hand copies of the calls over: a request's memory is given back before they are done."""
         for request in requests:
             back = _WayBack(request.get_response_sender())
-            # Copies: a request's memory is given back before its calls are done.
             tensors = {tensor.name(): np.array(tensor.as_numpy()) for tensor in request.inputs()}
             try:
                 self._server.take(tensors.pop("calls")[0], tensors, back)
@@ -49,7 +48,8 @@ class TritonPythonModel:
                 back.refuse(error)
 
     def finalize(self) -> None:
-        """End the engine."""
+        """End the engine, and the server goes on."""
+        self._guard.dismiss()
         self._server.stop()
 
     def _measure(self, *numbers: int) -> None:
@@ -65,8 +65,8 @@ class _WayBack:
         self._sender.send(_response(replies))
 
     def end(self, replies: bytes | None) -> None:
-        response = None if replies is None else _response(replies)
-        self._sender.send(response, pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+        final = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
+        self._sender.send(_response(replies) if replies else None, final)
 
     def gone(self) -> bool:
         return bool(self._sender.is_cancelled())

@@ -8,6 +8,7 @@ import triton_python_backend_utils as pb_utils
 
 from soundflow.models import load_encoder
 from soundflow.serving.encoder_batch import INPUTS, EncoderBatch
+from soundflow.serving.guard import Guard
 from soundflow.serving.settings import ModelSettings
 
 
@@ -18,6 +19,7 @@ class TritonPythonModel:
         """Load the model and warm it up; the server is ready after that."""
         self._batch = EncoderBatch(load_encoder(ModelSettings().model))
         self._batch.warm_up()
+        self._guard = Guard()
 
     def execute(
         self, requests: Sequence[pb_utils.InferenceRequest]
@@ -31,3 +33,7 @@ class TritonPythonModel:
             pb_utils.InferenceResponse([pb_utils.Tensor(*output) for output in outputs.items()])
             for outputs in self._batch.encode(inputs)
         ]
+
+    def finalize(self) -> None:
+        """End, and the server goes on."""
+        self._guard.dismiss()
