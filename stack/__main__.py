@@ -1,6 +1,5 @@
 """The commands: `python -m stack fetch|up|ps|down`."""
 
-import logging
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -26,8 +25,6 @@ Folder = Annotated[Path, typer.Option(help="Of its settings, data and logs.")]
 @app.callback()
 def stack() -> None:
     """The whole platform on one machine."""
-    # Clients that ask for health complain at length of a server that is not there yet.
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 
 @app.command()

@@ -1,11 +1,10 @@
 """The broker, which is its own controller: format its folder, run it, ask for its health."""
 
 import socket
+import struct
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-
-from kafka.admin import KafkaAdminClient
 
 from stack.errors import NotReady
 from stack.kafka.jars import locate
@@ -17,7 +16,14 @@ from stack.server import Server
 LOG4J = Path(__file__).with_name("log4j2.properties")
 # Names the node's data; any 16 bytes in base64 do, and they must stay the same over restarts.
 CLUSTER_ID = "c291bmRmbG93LXN0YWNrLTE"
-CHECK_TIMEOUT_MS = 3000
+CHECK_TIMEOUT_S = 3.0
+
+# Kafka's own protocol, for one question: kafka-python leaks a socket for each refused connection,
+# and a server that is waited for refuses many. Metadata (3), version 1, request 1, no client's
+# name, of no topics; the answer begins with its size, the request's number, how many brokers.
+_METADATA = struct.pack(">hhihi", 3, 1, 1, -1, 0)
+METADATA_REQUEST = struct.pack(">i", len(_METADATA)) + _METADATA
+ANSWER = struct.Struct(">iii")
 
 
 class KafkaServer(Server):
@@ -67,19 +73,13 @@ class KafkaServer(Server):
         return [*self._java("kafka.Kafka"), str(self._file)]
 
     def check(self) -> None:
-        """Ask for the cluster: a broker names itself there once it may serve."""
-        # The client leaks a socket for each connection that is refused.
-        socket.create_connection((HOST, self.ports["broker"]), CHECK_TIMEOUT_MS / 1000).close()
-        admin = KafkaAdminClient(
-            bootstrap_servers=self.brokers,
-            request_timeout_ms=CHECK_TIMEOUT_MS,
-            bootstrap_timeout_ms=CHECK_TIMEOUT_MS,
-        )
-        try:
-            if not admin.describe_cluster()["brokers"]:
-                raise NotReady("the broker is fenced still")
-        finally:
-            admin.close()
+        """Ask who is in the cluster: a broker names itself there once it may serve."""
+        with socket.create_connection((HOST, self.ports["broker"]), CHECK_TIMEOUT_S) as connection:
+            connection.sendall(METADATA_REQUEST)
+            with connection.makefile("rb") as answers:
+                answer = answers.read(ANSWER.size)
+        if len(answer) < ANSWER.size or ANSWER.unpack(answer)[2] == 0:
+            raise NotReady("no broker is in the cluster yet")
 
     @property
     def _file(self) -> Path:
