@@ -1,0 +1,32 @@
+"""What tests do with inference servers."""
+
+import os
+import signal
+from urllib.request import urlopen
+
+from services.inference.config import InferenceConfig
+from stack.triton import TritonServer
+
+
+def reach(*servers: TritonServer, **settings: float) -> InferenceConfig:
+    """Return settings that find the servers."""
+    addresses = ",".join(server.address for server in servers)
+    found = {"encoder_addresses": addresses, "decoder_addresses": addresses}
+    return InferenceConfig.model_validate(found | settings)
+
+
+def freeze(server: TritonServer) -> None:
+    """Make a server hang, with all its processes."""
+    os.killpg(server.pid, signal.SIGSTOP)
+
+
+def thaw(server: TritonServer) -> None:
+    """Let it go on."""
+    os.killpg(server.pid, signal.SIGCONT)
+
+
+def metric(server: TritonServer, name: str) -> float:
+    """Return a metric of a server. name: as far as it is unique, with labels where needed."""
+    with urlopen(f"http://{server.metrics_address}/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    return float(next(line for line in lines if line.startswith(name)).rpartition(" ")[2])
