@@ -4,15 +4,14 @@ import os
 import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from urllib.request import urlopen
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
+from bench.counted import counted
 from bench.usage import pids
 from stack.parts import Parts
 from stack.platform import Platform, marked
-from stack.settings import SERVICES, StackSettings
+from stack.settings import StackSettings
 from tests.waiting import until
 
 # What a test that uses `cluster` is marked with.
@@ -21,7 +20,6 @@ CLUSTER = [
     pytest.mark.timeout(400),  # the first one waits for all of it to start
 ]
 WELL_WITHIN_S = 60.0
-TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +48,8 @@ class Cluster:
         return f"{self.platform.settings.prefix}.{name}"
 
     def counted(self, metric: str, **labels: str) -> float:
-        """Return a metric's sum over all services and over the labels that are not named."""
-        return sum(
-            sample.value
-            for kind in SERVICES
-            for port in self._ports(kind, "admin")
-            for family in text_string_to_metric_families(_read(f"http://127.0.0.1:{port}/metrics"))
-            for sample in family.samples
-            if sample.name == metric and labels.items() <= sample.labels.items()
-        )
+        """Return a metric's sum over all parts, and over the labels that are not named."""
+        return counted(self.platform, metric, **labels)
 
     def processes(self) -> Mapping[str, int]:
         """Return the process of each part."""
@@ -95,9 +86,3 @@ async def cluster(cluster_of_the_run: Cluster) -> Cluster:
     """The same with every part well, whatever an earlier test did to it."""
     await until(lambda: not cluster_of_the_run.ill(), within_s=WELL_WITHIN_S)
     return cluster_of_the_run
-
-
-def _read(url: str) -> str:
-    with urlopen(url, timeout=TIMEOUT_S) as answer:
-        text: str = answer.read().decode()
-    return text
