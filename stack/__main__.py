@@ -18,6 +18,7 @@ from stack.settings import StackSettings
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 DEFAULTS = StackSettings()
+WIDE = 120  # where nobody watches, each part keeps to one line
 
 Folder = Annotated[Path, typer.Option(help="Of its settings, data and logs.")]
 
@@ -103,7 +104,7 @@ def _show(platform: Platform) -> None:
         health = one.health.splitlines()[0] if one.health else "ok"
         row = (one.server.name, state.state.lower(), pid, _time(state.since_s), health)
         table.add_row(*row, ports_of(one.server))
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
 
 
 def _time(seconds: float) -> str:
