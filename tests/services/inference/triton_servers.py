@@ -29,4 +29,5 @@ def metric(server: TritonServer, name: str) -> float:
     """Return a metric of a server. name: as far as it is unique, with labels where needed."""
     with urlopen(f"http://{server.metrics_address}/metrics") as answer:
         lines = answer.read().decode().splitlines()
-    return float(next(line for line in lines if line.startswith(name)).rpartition(" ")[2])
+    [found] = [line for line in lines if line.startswith(name)]
+    return float(found.rpartition(" ")[2])

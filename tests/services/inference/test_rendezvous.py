@@ -1,0 +1,31 @@
+"""Which replica a session belongs on, and what happens where there is none."""
+
+import time
+from collections import Counter
+
+import pytest
+
+from services.core.errors import Unavailable
+from services.inference.config import InferenceConfig
+from services.inference.triton_replicas import TritonDecoderPool, rendezvous
+from stack.ports import free_ports
+
+
+async def test_unavailable_when_no_decoder_answers() -> None:
+    [port] = free_ports(1)
+    config = InferenceConfig(decoder_addresses=f"127.0.0.1:{port}", decoder_patience_s=0.3)
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match="no decoder"):
+        async with TritonDecoderPool(config):
+            pass
+    assert time.monotonic() - began < 5
+
+
+def test_sessions_are_spread_and_only_those_of_a_lost_replica_move() -> None:
+    replicas = [f"10.0.0.{number}:8001" for number in range(4)]
+    sessions = [f"session {number}" for number in range(2000)]
+    before = {session: rendezvous(session, replicas) for session in sessions}
+    counts = Counter(before.values())
+    assert all(400 < counts[each] < 600 for each in replicas)
+    after = {session: rendezvous(session, replicas[1:]) for session in sessions}
+    assert all(after[s] == before[s] for s in sessions if before[s] != replicas[0])
