@@ -25,7 +25,7 @@ class Server(ABC):
     """
 
     # How long a start may take on a busy machine, and an end before it is forced.
-    ready_within_s: float = 60
+    ready_within_s: float = 120
     stop_within_s: float = 20
 
     def __init__(self, folder: Path, name: str, ports: Mapping[str, int]) -> None:

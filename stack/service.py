@@ -15,7 +15,6 @@ CHECK_TIMEOUT_S = 2.0
 class Service(Server):
     """One replica. kind: which service. env: its SOUNDFLOW_… variables."""
 
-    ready_within_s = 60
     stop_within_s = 30  # its calls may end in peace first
 
     def __init__(

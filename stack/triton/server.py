@@ -26,7 +26,7 @@ class TritonServer(Server):
     Ports: 0 takes free ones, kept over restarts.
     """
 
-    ready_within_s = 120  # a model loads its weights and warms up first
+    ready_within_s = 180  # a model loads its weights and warms up first
 
     def __init__(
         self,

@@ -63,6 +63,6 @@ def test_up_twice_says_so(cluster: Cluster) -> None:
 async def test_after_a_kill_all_is_well_again(cluster: Cluster, name: str) -> None:
     killed = cluster.processes()[name]
     cluster.kill(name.split("-")[0])
-    await until(lambda: cluster.processes()[name] not in (0, killed))
+    await until(lambda: cluster.processes().get(name, killed) not in (0, killed))
     await until(lambda: not cluster.ill(), within_s=60)
     assert await call(cluster, chunks=3) == [0, 1, 2, 3]
