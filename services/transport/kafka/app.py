@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import faust
+from aiokafka.errors import KafkaError
 from faust.transport.consumer import RecordMap
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, TopicT
+from mode.threads import ServiceThread, WorkerThread
 
 from services.core.wire import MAX_DEAD_LETTER_BYTES
 from services.transport.kafka.config import KafkaConfig
@@ -26,8 +28,18 @@ class _Producer(driver.Producer):
         return {"acks": "all", "enable_idempotence": True}
 
 
+class _DaemonThread(WorkerThread):
+    """A thread that does not keep a process from ending, as one that looks for a broker would."""
+
+    def __init__(self, service: ServiceThread, **kwargs: Any) -> None:
+        super().__init__(service, **kwargs)
+        self.daemon = True
+
+
 class _ConsumerThread(driver.AIOKafkaConsumerThread):
     """Fetches at intervals while messages come, and at once after a quiet time."""
+
+    Worker = _DaemonThread
 
     async def on_start(self) -> None:
         await super().on_start()
@@ -78,6 +90,12 @@ class App(faust.App):
 
     def _create_directories(self) -> None:
         """Make none: nothing is kept on disk."""
+
+    def stop_sending(self) -> None:
+        """Fail what no broker has taken: where none answers, a stop would wait for one."""
+        producer = cast(_Producer, self.producer)._producer
+        if producer is not None:
+            producer._message_accumulator.fail_all(KafkaError("the process stops"))
 
     async def stop(self) -> None:
         """Stop, and leave no event loop open: one is made for a consumer that never runs too."""

@@ -107,6 +107,9 @@ class CarriedTable:
         self._table.of_key = self._partition_of
         app.tables.add(self._table)
 
+    def __len__(self) -> int:
+        return len(self._table.data)
+
     def get(self, session_id: str) -> Carried | None:
         """Return what the session carries; None where nothing is kept that can be read."""
         value = self._table.data.get(session_id.encode())

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 from faust.transport.consumer import Consumer
 
 from services.core import metrics
+from services.core.errors import Unavailable
 from services.core.wire import CARRIED, Keyed, TopicType
 from services.state.carried import Carried
 from services.transport.kafka.app import App, new_app
@@ -24,7 +25,7 @@ from services.transport.kafka.watchdog import Watchdog
 
 M = TypeVar("M", bound=Keyed)
 
-_STOPS_WITHIN_S = 3.0  # without a broker, Faust would wait for one
+_STOPS_WITHIN_S = 1.5  # without a broker, Faust would wait for one
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,19 @@ class _Running:
             inbox.assign(assigned)
         if self.carried is not None:
             self.carried.assign(assigned)
+
+    async def stop(self) -> None:
+        """Finish what can be finished, in a few seconds whether a broker answers or not."""
+        try:
+            async with asyncio.timeout(_STOPS_WITHIN_S):
+                await self.hand_over()
+                await self.app.producer.flush()
+        except (TimeoutError, Unavailable):
+            self.app.stop_sending()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STOPS_WITHIN_S):
+                await self.app.stop()
+                await self.reader.stop()
 
     async def hand_over(self) -> None:
         """Write what the next owner of a partition needs, and how far this one came.
@@ -113,11 +127,7 @@ class KafkaTransport:
                 self._running = None
                 for task in watch:
                     task.cancel()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_STOPS_WITHIN_S):
-                        await running.hand_over()
-                        await running.app.stop()
-                        await running.reader.stop()
+                await running.stop()
 
     @property
     def outbox(self) -> Outbox:
@@ -192,6 +202,9 @@ class KafkaCarriedStates:
     """The CarriedStates port over a transport's table."""
 
     transport: KafkaTransport
+
+    def __len__(self) -> int:
+        return len(self.transport.carried)
 
     def get(self, session_id: str) -> Carried | None:
         """Return what the session carries."""
