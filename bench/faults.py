@@ -10,8 +10,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -34,6 +35,10 @@ VICTIMS = (
     "ingestion", "perception", "decision", "response", "encoder", "decoder", "redis", "kafka",
 )  # fmt: skip
 
+# Asked to end, as a deployment does with the services.
+ASKED = ("ingestion:term", "perception:term", "decision:term", "response:term")
+OPENING = {"instruction": "", "abilities": ["transcribe"]}
+
 console = Console(stderr=True)
 
 
@@ -45,7 +50,6 @@ class Round:
     calls: Sequence[Call]
     failed: int
     killed_at: float
-    ended_at: float
 
     @property
     def undecided(self) -> int:
@@ -83,38 +87,38 @@ class Round:
 
 
 async def play(
-    platform: Platform, victim: str, audio: Sequence[Pcm16], *, kill_after_s: float
+    urls: Sequence[str],
+    audio: Sequence[Pcm16],
+    victim: str,
+    strike: Callable[[], None],
+    *,
+    after_s: float,
 ) -> Round:
-    """Hold the calls, kill the victim in the middle of them, and wait for their end."""
-    settings = platform.settings
-    urls = [
-        f"http://127.0.0.1:{settings.ports[name]['http']}" for name in settings.names("ingestion")
-    ]
-    opening = {"instruction": "", "abilities": ["transcribe"]}
+    """Hold the calls, spread over the replicas; strike in their middle; wait for their end."""
     async with aiohttp.ClientSession() as http:
         calls = [
-            asyncio.create_task(
-                call(http, urls[i % len(urls) :] + urls[: i % len(urls)], pcm, opening)
-            )
+            asyncio.create_task(call(http, [*urls[i % len(urls) :], *urls], pcm, OPENING))
             for i, pcm in enumerate(audio)
         ]
-        await asyncio.sleep(kill_after_s)
+        await asyncio.sleep(after_s)
         killed_at = time.monotonic()
-        if victim != "none":
-            kill(platform, victim)
+        await asyncio.to_thread(strike)
         ended = await asyncio.gather(*calls, return_exceptions=True)
     reports = [one for one in ended if isinstance(one, Call)]
     for error in ended:
         if not isinstance(error, Call):
             console.print(f"[red]{victim}: a call failed: {error!r}")
-    return Round(victim, reports, len(ended) - len(reports), killed_at, time.monotonic())
+    return Round(victim, reports, len(ended) - len(reports), killed_at)
 
 
-def kill(platform: Platform, kind: str) -> None:
-    """End the first part of a kind as a failing machine would, with its children."""
-    name = platform.settings.names(kind)[0]
-    pid = Keeper(platform.settings.folder).states()[name].pid
-    os.killpg(os.getpgid(pid), signal.SIGKILL)
+def end_part(platform: Platform, victim: str) -> None:
+    """End the first part of a kind: killed as by a failing machine, or asked to (`kind:term`)."""
+    kind, _, how = victim.partition(":")
+    pid = Keeper(platform.settings.folder).states()[platform.settings.names(kind)[0]].pid
+    if how == "term":
+        os.kill(pid, signal.SIGTERM)
+    else:
+        os.killpg(os.getpgid(pid), signal.SIGKILL)
 
 
 def healthy(platform: Platform, *, within_s: float = 60) -> None:
@@ -155,7 +159,7 @@ def main(
     model: Annotated[str, typer.Option(help="cascade, or null.")] = "cascade",
     replicas: Annotated[int, typer.Option(help="Of each service.")] = 2,
     victims: Annotated[str, typer.Option(help="Parts to kill, with commas between.")] = ",".join(
-        VICTIMS
+        [*VICTIMS, *ASKED]
     ),
     folder: Annotated[Path | None, typer.Option(help="Keep data and logs here.")] = None,
 ) -> None:
@@ -164,14 +168,18 @@ def main(
         settings = dataclasses.replace(
             StackSettings(), folder=folder or Path(temporary), model=model, replicas=replicas
         )
-        platform = Platform(Parts(settings.on_free_ports()))
+        settings = settings.on_free_ports()
+        platform = Platform(Parts(settings))
         platform.up(lambda line: console.print(line, style="dim"))
+        ports = [settings.ports[name] for name in settings.names("ingestion")]
+        urls = [f"http://127.0.0.1:{port['http']}" for port in ports]
         rounds = []
         try:
             audio = [pcm.astype(np.int16) for pcm in conversations(sessions, seconds=seconds)]
             for victim in victims.split(","):
                 healthy(platform)
-                one = asyncio.run(play(platform, victim, audio, kill_after_s=seconds * 0.4))
+                strike = partial(end_part, platform, victim)
+                one = asyncio.run(play(urls, audio, victim, strike, after_s=seconds * 0.4))
                 console.print(table([one]))
                 rounds.append(one)
         finally:
