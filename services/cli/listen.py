@@ -2,8 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import Iterator
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing, contextmanager
 
 from services.cli.client import Stream, open_stream
 from services.cli.gauges import LatencyGauge
@@ -18,7 +18,7 @@ from soundflow.interaction import SessionSpec
 
 def run_listen(
     name: str,
-    server: str,
+    servers: Sequence[str],
     spec: SessionSpec,
     *,
     raw_format: AudioFormat,
@@ -32,11 +32,11 @@ def run_listen(
         with choose_output(
             title_of(name), LatencyGauge(), channels=channels, as_json=as_json
         ) as output:
-            asyncio.run(listen(source, server, spec, output, layout=layout))
+            asyncio.run(listen(source, servers, spec, output, layout=layout))
 
 
 async def listen(
-    source: Source, server: str, spec: SessionSpec, output: Output, *, layout: str
+    source: Source, servers: Sequence[str], spec: SessionSpec, output: Output, *, layout: str
 ) -> None:
     """Send the source at real speed and show the events until the session is closed.
 
@@ -44,7 +44,7 @@ async def listen(
     cancels. CliError.
     """
     outcome = Outcome()
-    async with open_stream(server, spec, source.audio_format, layout=layout) as stream:
+    async with open_stream(servers, spec, source.audio_format, layout=layout) as stream:
         sending = asyncio.create_task(_send(source, stream, output))
         try:
             with _interrupts(sending):
@@ -61,14 +61,13 @@ async def listen(
 
 async def _send(source: Source, stream: Stream, output: Output) -> None:
     """Send all audio, then its end: also when an interrupt or an error makes an end of it."""
-    with suppress(ConnectionError):  # the events end as well, and say why
-        try:
-            async with aclosing(source.blocks()) as blocks:
-                async for audio, position_ms in Pacer(source.audio_format).pace(blocks):
-                    await stream.send(audio)
-                    output.progress(position_ms, source.total_ms)
-        finally:
-            await stream.end()
+    try:
+        async with aclosing(source.blocks()) as blocks:
+            async for audio, position_ms in Pacer(source.audio_format).pace(blocks):
+                await stream.send(audio)
+                output.progress(position_ms, source.total_ms)
+    finally:
+        await stream.end()
 
 
 @contextmanager

@@ -75,8 +75,13 @@ def listen(
     instruction: Instruction = "",
     ability: Abilities = None,
     server: Annotated[
-        str, typer.Option(envvar="SOUNDFLOW_SERVER", help="Address of the running platform.")
-    ] = "http://127.0.0.1:8080",
+        list[str] | None,
+        typer.Option(
+            envvar="SOUNDFLOW_SERVER",
+            show_default="http://127.0.0.1:8080",
+            help="Address of the running platform; further ones, to go on at if it is lost.",
+        ),
+    ] = None,
     language: Language = "",
     split_channels: SplitChannels = False,
     as_json: AsJson = False,
@@ -91,14 +96,15 @@ def listen(
     """Play live audio to a running platform, and show what it decides and says.
 
     A file is played at real speed. Ctrl-C ends the audio, and the rest is waited for; a second one
-    leaves at once.
+    leaves at once. A connection that breaks is made again, and nothing is lost by it.
     """
     with told_plainly():
         from services.cli.listen import run_listen
+        from services.cli.server import DEFAULT_SERVER
 
         run_listen(
             source,
-            server,
+            server or [DEFAULT_SERVER],
             _spec(instruction, ability, language),
             raw_format=_raw_format(source, encoding, rate, channels),
             split_channels=split_channels,

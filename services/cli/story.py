@@ -11,6 +11,7 @@ from services.core.events import (
     ResponseStarted,
     ResponseText,
     SessionClosed,
+    SessionResumed,
 )
 from soundflow.audio import CHUNK_MS
 from soundflow.interaction import EndReason, Kind
@@ -18,7 +19,7 @@ from soundflow.interaction import EndReason, Kind
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the account. `label` is a turn's kind, `gap` or `overrun`."""
+    """One line of the account. `label` is a turn's kind, `gap`, `overrun` or `resumed`."""
 
     at_ms: int
     channel: int
@@ -69,6 +70,9 @@ class Story:
                 self.open_turns[told.session_id, turn].pieces[text.sequence] = text
             case ResponseEnded(turn, reason):
                 return self._end(told.session_id, turn, reason)
+            case SessionResumed(chunk=chunk, chunk_ms=chunk_ms):
+                again = "the connection was lost and is back; what was missed follows"
+                return [Line(chunk * chunk_ms, told.channel, "resumed", again)]
             case Gap(start_ms, end_ms):
                 missing = f"no audio for {seconds(end_ms - start_ms)}, heard as silence"
                 return [Line(start_ms, told.channel, "gap", missing)]

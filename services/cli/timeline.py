@@ -30,6 +30,7 @@ STYLES: Mapping[str, str] = {
     "notice": "white",
     "gap": FAINT,
     "overrun": "red",
+    "resumed": FAINT,
 }
 LABEL_WIDTH = max(map(len, STYLES))
 LABELS_WIDTH = 32  # time, channel and label, with what is between them

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import cycle, pairwise
 from typing import Any
 
@@ -162,7 +162,8 @@ async def test_the_life_of_a_chunk(called: Called) -> None:
     assert session_ids == {called.stream.events[0]["session_id"]}
 
     # What the caller was told is what was recorded.
-    recorded = [json.loads(json.dumps(to_json(told))) for told in watched.responses]
+    places = [replace(told, id=place) for place, told in enumerate(watched.responses, 1)]
+    recorded = [json.loads(json.dumps(to_json(told))) for told in places]
     assert called.stream.events[1:] == recorded
 
 

@@ -18,6 +18,11 @@ class Wire:
         self._to_server: list[asyncio.Task[None]] = []
         self._to_caller: list[asyncio.Task[None]] = []
         self.address = ""
+        self._refusing = False
+
+    def refuse(self) -> None:
+        """Let nobody connect any more."""
+        self._refusing = True
 
     def cut(self) -> None:
         """Reset both ends, as when a process is killed."""
@@ -41,6 +46,9 @@ class Wire:
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection of a caller."""
+        if self._refusing:
+            writer.transport.abort()
+            return
         away = socket.socket()
         away.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PIECE_BYTES)
         away.setblocking(False)

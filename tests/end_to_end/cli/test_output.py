@@ -28,6 +28,7 @@ def test_json_is_all_events_and_nothing_else(server: str, call: Path) -> None:
         "type": "session.closed",
         "session_id": events[0]["session_id"],
         "channel": 0,
+        "id": max(event.get("id", 0) for event in events),
         "reason": "complete",
         "chunks": 6,
         "turns": 1,
