@@ -23,6 +23,7 @@ const STATE_WORDS = Object.freeze({
   starting: "Connecting",
   live: "Listening",
   finishing: "Finishing",
+  reconnecting: "Reconnecting",
   over: "Ended",
 });
 
@@ -103,7 +104,7 @@ class Console {
     this.#state.dataset.state = state;
     this.#state.textContent = STATE_WORDS[state];
     this.#controls.show(state);
-    this.#timeline.live = state === "live" || state === "finishing";
+    this.#timeline.live = state !== "starting" && state !== "over";
     if (state === "live") this.#empty.hidden = true;
     if (state !== "over") return;
     this.#meter.reset();
@@ -136,6 +137,9 @@ class Console {
         this.#model.textContent = event.model;
         this.#sessionId.textContent = event.session_id;
         this.#said.note(`Session opened. ${this.#task()}`, 0, "session");
+        break;
+      case "session.resumed":
+        this.#said.note("The connection was lost, and is back.", this.#sentMs, "session");
         break;
       case "gap":
         this.#said.note(lost(event, "never arrived; it was heard as silence"), event.start_ms, "loss");

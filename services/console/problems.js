@@ -61,7 +61,7 @@ const CLOSED = Object.freeze({
 export const LOST = Object.freeze({
   title: "The connection to the server was lost.",
   advice:
-    "This session is over and cannot be taken up again; what was said stays below. " +
+    "It could not be made again in time, so the session is over; what was said stays below. " +
     "See that the server runs, then start a new session.",
 });
 

@@ -9,10 +9,11 @@ import { NETWORK_TOO_SLOW, NEVER_FINISHED, closedFor, inWords, serverSaid } from
 /** @import { Problem } from "./problems.js" */
 
 /**
- * @typedef {"starting" | "live" | "finishing" | "over"} SessionState
+ * @typedef {"starting" | "live" | "finishing" | "reconnecting" | "over"} SessionState
  *
  * @typedef {object} SessionListener
- * @property {(state: SessionState) => void} state
+ * @property {(state: SessionState) => void} state; "reconnecting" passes, and is followed by the
+ *   state before
  * @property {(event: ServerEvent) => void} event
  * @property {(sentMs: number, loudness: {peak: number, rms: number}) => void} sent after each
  *   block: all that was sent so far, and how loud the block was
@@ -95,6 +96,7 @@ export class Session {
   async #open(source, spec) {
     const { connection, opened } = await Connection.open(spec, source.sampleRateHz, {
       event: (event) => this.#heard(event),
+      lost: (isLost) => this.#lost(isLost),
       closed: (problem) => this.#closed(problem),
     });
     this.#connection = connection;
@@ -132,6 +134,14 @@ export class Session {
     const problem = closedFor(event.reason);
     // An `error` event has already said more than "ended with an error" does.
     if (problem && event.reason !== "error") this.#listener.problem(problem);
+  }
+
+  /**
+   * The audio flows on meanwhile: what the server missed is sent again.
+   * @param {boolean} isLost
+   */
+  #lost(isLost) {
+    if (this.#state !== "over") this.#listener.state(isLost ? "reconnecting" : this.#state);
   }
 
   /** @param {Problem | null} problem */

@@ -36,9 +36,10 @@ class ConsolePage:
         """Wait until the state at the top reads so."""
         await expect(self.page.locator("#state")).to_have_text(words, timeout=within_s * 1000)
 
-    async def reports(self, words: str | re.Pattern[str]) -> None:
+    async def reports(self, words: str | re.Pattern[str], *, within_s: float = 15) -> None:
         """Wait until a problem is shown with these words."""
-        await expect(self.page.locator("#problem")).to_contain_text(words, timeout=15_000)
+        problem = self.page.locator("#problem")
+        await expect(problem).to_contain_text(words, timeout=within_s * 1000)
 
     async def figure(self, label: str) -> str:
         """Return a figure of the strip by its label."""

@@ -16,6 +16,7 @@ from bench.browser import chromium
 from bench.platform import running_platform
 from tests.end_to_end.console import ConsolePage, console
 from tests.end_to_end.platform import running
+from tests.end_to_end.wire import wire_to
 
 pytestmark = [
     pytest.mark.browser,
@@ -171,11 +172,32 @@ async def test_a_server_that_dies_is_explained(browser: Browser) -> None:
             await page.start()
             await expect(page.page.locator(".turn")).to_have_count(1, timeout=15_000)
             os.kill(platform.pid, signal.SIGKILL)
-            await page.reports("The connection to the server was lost.")
+            await page.is_in_state("Reconnecting")
+            await page.reports("The connection to the server was lost.", within_s=40)
             await page.is_in_state("Ended")
             assert (await page.turns())[:1] == TURNS
             await page.start()
             await page.reports("The server does not answer.")
+
+
+async def test_a_connection_that_breaks_is_made_again(browser: Browser) -> None:
+    async with (
+        running(resume_within_s=15) as platform,
+        wire_to(platform.addresses.http) as wire,
+        console(browser, f"http://{wire.address}", **MICROPHONE) as page,
+    ):
+        await page.start()
+        await page.is_in_state("Listening")
+        [session_id] = [live.session_id for live in platform.ingestion._held.all()]
+        await expect(page.page.locator(".turn")).to_have_count(1, timeout=15_000)
+        wire.cut()
+        await page.is_in_state("Listening")
+        await expect(page.page.get_by_text("The connection was lost, and is back.")).to_be_visible()
+        await expect(page.page.locator(".turn")).to_have_count(3, timeout=30_000)
+        await page.stop()
+        await page.is_in_state("Ended")
+        assert await platform.closed_for(session_id) == "complete"
+        assert len(await page.turns()) == len(set(await page.turns()))
 
 
 @pytest.mark.parametrize("width_px", [360, 768, 1280])
