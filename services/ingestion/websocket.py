@@ -26,6 +26,7 @@ from services.ingestion.conversation import (
     answer_faults,
     converse,
 )
+from services.ingestion.inbox import Inbox
 from services.ingestion.requests import (
     AudioEndRequest,
     CancelRequest,
@@ -121,9 +122,29 @@ class WebSocketFace:
         return _close_code(broken) if broken else WSCloseCode.OK
 
     async def _listen(self, call: Call, socket: web.WebSocketResponse) -> None:
+        """Take what the caller sends, and go on reading while the call waits with some of it."""
+        inbox = Inbox(limit_bytes=self.ingestion.config.max_message_bytes)
+        tasks = (
+            asyncio.create_task(self._read(socket, inbox)),
+            asyncio.create_task(self._take(call, inbox)),
+        )
+        try:
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _read(self, socket: web.WebSocketResponse, inbox: Inbox) -> None:
+        while True:
+            await inbox.put(await self._receive(socket))
+
+    async def _take(self, call: Call, inbox: Inbox) -> None:
         timestamp_ms: int | None = None
         while True:
-            message = await self._receive(socket)
+            message = await inbox.get()
             if message.type is WSMsgType.BINARY:
                 await answer_faults(call, call.push(message.data, timestamp_ms))
                 timestamp_ms = None

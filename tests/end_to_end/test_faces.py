@@ -101,7 +101,7 @@ async def test_a_split_call_is_one_session_a_channel_on_one_clock(served: Runnin
         await stream.send(tone(chunks=2 * 3))
         await stream.send({"type": "audio.end"})
         await stream.rest()
-    closed = stream.of("session.closed")
+    closed = sorted(stream.of("session.closed"), key=lambda event: event["channel"])
     assert [event["channel"] for event in closed] == [0, 1]
     assert [event["chunks"] for event in closed] == [4, 4]
     assert len({event["session_id"] for event in closed}) == 2
