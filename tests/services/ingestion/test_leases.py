@@ -176,6 +176,22 @@ async def test_while_the_store_is_away_sessions_go_on_and_nobody_new_is_let_in()
     running.cancel()
 
 
+async def test_once_the_store_is_back_holders_get_time_to_renew_before_anybody_is_closed() -> None:
+    first = short_leases()
+    await call(first, "a")
+    second = replica_of(first, "second", lease_renew_s=LEASE_S / 3)
+    store = with_store_away(second)
+    running = asyncio.create_task(second.service.run())
+    await asyncio.sleep(1.5 * LEASE_S)  # the lease ran out, and first could not renew it either
+    store.away = False
+    await asyncio.sleep(0.5 * LEASE_S)  # second has had its round, first has not
+    assert (await first.store.get("a")).closed == ""
+    await leases(first).round()
+    await asyncio.sleep(0.5 * LEASE_S)
+    assert (await first.store.get("a")).closed == ""
+    running.cancel()
+
+
 async def test_a_close_while_the_store_is_away_is_written_once_it_is_back() -> None:
     rig = make_rig()
     outbox = await call(rig, "a")

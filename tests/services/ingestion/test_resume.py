@@ -21,6 +21,7 @@ from services.core.events import (
     SessionResumed,
 )
 from services.core.messages import Closed
+from services.ingestion.live import LiveSession
 from services.ingestion.outbox import Outbox
 from services.ingestion.resuming import Claim
 from services.state.port import Fenced
@@ -316,6 +317,17 @@ async def test_the_later_of_two_returns_wins_wherever_they_are() -> None:
             await replica.service._held.check(session_id)
     holders = [replica for replica in (first, second) if replica.service.holds("a")]
     assert [holder.service.address for holder in holders] == [owner]
+
+
+async def test_a_return_that_was_overtaken_does_not_take_the_session() -> None:
+    rig = make_rig()
+    caller = await Caller("a").call(rig)
+    await caller.back(rig)
+    [newer] = rig.service._held.all()
+    with pytest.raises(Fenced):
+        rig.service._held.add(LiveSession("a", caller.outbox, epoch=newer.epoch - 1))
+    assert rig.service._held.all() == [newer]
+    assert not newer.ended.is_set()
 
 
 async def test_an_older_order_to_let_go_is_not_followed() -> None:

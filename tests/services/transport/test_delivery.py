@@ -260,6 +260,20 @@ async def test_events_of_a_session_that_nobody_holds_are_given_up_and_counted() 
     assert undelivered() - before == 500
 
 
+async def test_a_session_that_its_holder_lost_is_looked_up_now_and_then() -> None:
+    async with serving(make_rig()) as rig:
+        await call(rig, "lost")
+        rig.service._held.remove(rig.service._held.all()[0])
+        store = Store(rig)
+        delivery = GrpcDelivery(store, look_again_s=0.1)  # type: ignore[arg-type]
+        for chunk in range(100):
+            await send(delivery, rig, "lost", decision(chunk))
+            await asyncio.sleep(0.005)
+        await delivery.close()
+    # First, once more at once as it may have moved, then every tenth of a second of at most two.
+    assert 3 <= len(store.asked) <= 22
+
+
 async def test_a_session_that_is_over_and_held_by_nobody_is_forgotten_at_once() -> None:
     rig = make_rig()
     async with serving(rig) as replica, run_delivery(rig.store) as delivery:
