@@ -10,7 +10,7 @@ STUBS  := services/core/generated
 .DEFAULT_GOAL := help
 .PHONY: help install models run demo listen test check format protos protos-check protos-release lock \
         helm-lint helm-schema stack-fetch export \
-        eval-asr eval-sounds bench-embedded bench-hour screenshot clean
+        eval-asr eval-sounds bench-embedded bench-pipeline bench-churn bench-hour screenshot clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -110,6 +110,12 @@ eval-sounds: models ## recall and false alarms of proactive help on recorded sou
 
 bench-embedded: models ## eight live sessions for five minutes, then as many as keep the promise
 	@$(BIN)/python -m bench.embedded
+
+bench-pipeline: stack-fetch ## what the platform costs without a model, at 100 sessions and at most; OPTIONS=--help
+	@$(BIN)/python -m bench.pipeline $(OPTIONS)
+
+bench-churn: stack-fetch ## whether anything grows over 10,000 calls; OPTIONS=--help
+	@$(BIN)/python -m bench.churn $(OPTIONS)
 
 bench-hour: models ## what a chunk costs at the end of an hour
 	@$(BIN)/python -m bench.hour

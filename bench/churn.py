@@ -125,6 +125,7 @@ def _kept(platform: Platform) -> Iterator[tuple[str, float]]:
         keys = (key for key in client.scan_iter(count=1000) if not key.endswith(OF_NO_SESSION))
         yield "keys in Redis", float(sum(1 for _ in keys))
     yield "sessions at ingestion", counted(platform, "soundflow_sessions_open")
+    yield "sessions held by services", counted(platform, "soundflow_sessions_held")
     yield "sessions in decoders", counted(platform, "soundflow_decoder_sessions")
     yield "calls in decoders", counted(platform, "soundflow_decoder_calls")
     yield "changes not written", counted(platform, "soundflow_redis_behind_changes")
