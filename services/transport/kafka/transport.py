@@ -175,7 +175,7 @@ class KafkaTransport:
                 self.config.topic(topic.name),
                 bury,
                 in_flight=self.config.kafka_in_flight,
-                written=carried.written if carried else lambda _partition: None,
+                written=_nothing if carried is None else carried.written,
             )
             for topic in self._follows
         }
@@ -222,3 +222,7 @@ class KafkaCarriedStates:
 async def _raise_when_crashed(app: App) -> None:
     await app._crashed.wait()
     raise RuntimeError("the Kafka consumer broke") from app.crash_reason
+
+
+def _nothing(_partition: int) -> None:
+    """Say that nothing must be written before a message is done."""
