@@ -33,7 +33,7 @@ def download(name: str, entry: Entry, into: Path, report: Report) -> None:
                 file.name,
                 revision=entry.hub.revision,
                 local_dir=into,
-                tqdm_class=progress_bar,
+                tqdm_class=progress_bar,  # type: ignore[arg-type, unused-ignore] # its stub wants one kind of tqdm
             )
         # The client lets errors of its HTTP library through, another one from version to version.
         except Exception as error:

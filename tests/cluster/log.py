@@ -9,9 +9,9 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import MessageSizeTooLargeError
 
 from services.transport.kafka.partition import partition_of
+from stack.parts import PARTITIONS
 from tests.cluster.platform import Cluster
 
-PARTITIONS = 64
 ANY_SIZE_BYTES = 8 << 20
 KEPT_WITHIN_S = 10.0
 
