@@ -20,6 +20,11 @@ SESSIONS_REFUSED = Counter(
 REQUEST_ERRORS = Counter(
     "soundflow_request_errors_total", "Requests that were answered with an error.", ["code"]
 )
+SESSIONS_HELD = Gauge(
+    "soundflow_sessions_held",
+    "Sessions of which this replica of a service behind ingestion keeps something.",
+    ["service"],
+)
 AUDIO_SECONDS = Counter("soundflow_audio_seconds_total", "Seconds of audio accepted.")
 AUDIO_GAP_SECONDS = Counter(
     "soundflow_audio_gap_seconds_total", "Seconds of missing audio that were heard as silence."

@@ -44,6 +44,7 @@ class DecisionService:
 
     async def run(self) -> None:
         """Work until cancelled."""
+        metrics.SESSIONS_HELD.labels(GROUP).set_function(lambda: len(self.placement))
         async with asyncio.TaskGroup() as group:
             lanes = Lanes[Inbound](
                 GROUP, group, lambda received: self._handle(received, lanes), self._give_up

@@ -1,14 +1,15 @@
 """Ingestion as a process: callers' way in and back, on Kafka, with session records in Redis."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 from services.core import wire
 from services.core.runner import Health, run
 from services.inference.config import InferenceConfig
-from services.inference.triton import run_decoders
+from services.inference.triton_replicas import TritonDecoderPool
 from services.ingestion.config import IngestionConfig
-from services.ingestion.servers import run_servers
+from services.ingestion.servers import Addresses, run_servers
 from services.ingestion.service import IngestionService
 from services.state.redis.config import RedisConfig
 from services.state.redis.running import run_store
@@ -22,16 +23,29 @@ GROUP = "ingestion"
 
 async def serve(health: Health) -> None:
     """Work until cancelled; then let callers finish, or hand them over to other replicas."""
-    config = IngestionConfig()
-    async with run_decoders(InferenceConfig()) as decoders:
+    replica = run_replica(IngestionConfig(), InferenceConfig(), KafkaConfig(), RedisConfig())
+    async with replica as (service, _):
+        health.ready = True
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await _drain(service)
+
+
+@asynccontextmanager
+async def run_replica(
+    config: IngestionConfig, inference: InferenceConfig, kafka: KafkaConfig, redis: RedisConfig
+) -> AsyncIterator[tuple[IngestionService, Addresses]]:
+    """Serve callers until the context is left; yield the service, and where it listens."""
+    async with TritonDecoderPool(inference) as decoders:
         model = decoders.info  # nothing else of them is needed here
-    kafka = KafkaTransport(KafkaConfig(), GROUP)
+    transport = KafkaTransport(kafka, GROUP)
     delivery = DeliveryServer(config.host, config.delivery_port)
-    async with run_store(RedisConfig()) as (store, records), kafka.running():
-        audio, responses = kafka.topic(wire.AUDIO), kafka.topic(wire.RESPONSES)
+    async with run_store(redis) as (store, records), transport.running():
+        audio, responses = transport.topic(wire.AUDIO), transport.topic(wire.RESPONSES)
         service = IngestionService(
             audio=audio,
-            sessions=kafka.topic(wire.SESSIONS),
+            sessions=transport.topic(wire.SESSIONS),
             store=store,
             records=records,
             model=model,
@@ -41,14 +55,16 @@ async def serve(health: Health) -> None:
             address=config.delivery_address or f"{config.host}:{delivery.port}",
             holders=GrpcHolders(),
         )
-        async with delivery.serving(service), run_servers(service), asyncio.TaskGroup() as tasks:
+        async with (
+            delivery.serving(service),
+            run_servers(service) as addresses,
+            asyncio.TaskGroup() as tasks,
+        ):
             # Not in this task: leases are kept until the last session has gone.
             running = tasks.create_task(service.run())
-            health.ready = True
             try:
-                await asyncio.Event().wait()
+                yield service, addresses
             finally:
-                await _drain(service)
                 running.cancel()
 
 

@@ -36,6 +36,7 @@ class PerceptionService:
 
     async def run(self) -> None:
         """Work until cancelled."""
+        metrics.SESSIONS_HELD.labels(GROUP).set_function(lambda: len(self.carried))
         async with asyncio.TaskGroup() as group:
             lanes = Lanes[Inbound](GROUP, group, self._handle, self._give_up)
             group.create_task(self._follow_sessions(lanes))

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
+from services.core import metrics
 from services.core.clock import unix_us
 from services.core.errors import Failed, SessionUnknown
 from services.core.events import (
@@ -67,6 +68,7 @@ class ResponseService:
 
     async def run(self) -> None:
         """Work until cancelled."""
+        metrics.SESSIONS_HELD.labels(GROUP).set_function(lambda: len(self._sessions))
         async with asyncio.TaskGroup() as group:
             lanes = Lanes[Inbound](
                 GROUP, group, lambda received: self._handle(received, lanes), self._give_up

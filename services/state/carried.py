@@ -19,6 +19,10 @@ class CarriedStates(Protocol):
     before a later acknowledgement of the message that it came from.
     """
 
+    def __len__(self) -> int:
+        """How many sessions carry something here."""
+        ...
+
     def get(self, session_id: str) -> Carried | None:
         """Return what a session carries; None before its first chunk and after its end."""
         ...
