@@ -11,6 +11,8 @@ BROKER: Mapping[str, str] = {
     "group.initial.rebalance.delay.ms": "0",
     # Consumers choose their own session timeout; less than 6 s is refused without this.
     "group.min.session.timeout.ms": "1000",
+    # Whoever takes over sessions reads what of their states is not compacted yet: 15 s of it else.
+    "log.cleaner.backoff.ms": "1000",
 }
 
 # One node holds the only copy of everything, Kafka's own topics too.
