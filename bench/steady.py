@@ -160,7 +160,7 @@ class Caller(WSListener):
         for waited in (self.opened, self.closed):
             if not waited.done():
                 waited.set_exception(ConnectionError("the platform hung up"))
-        self.opened.exception(), self.closed.exception()  # noqa: B018 - they may never be awaited
+                waited.exception()  # nobody may ever ask
 
     def _note(self, event: dict[str, Any]) -> None:
         match event["type"]:
