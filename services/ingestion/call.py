@@ -57,6 +57,7 @@ class Call:
         self._sessions: dict[str, LiveSession] = {}
         self._lock = asyncio.Lock()  # the caller's audio and the clock's silence take turns
         self._finished = False
+        self._parted = False
         self._quiet: intake.Gap | None = None
         self._started_at = self._audio_at = time.monotonic()
         self._watch: asyncio.Task[None] | None = None
@@ -81,9 +82,11 @@ class Call:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Keep what is open: whoever leaves before the end has lost its connection."""
+        """Keep what is open, as whoever leaves before the end has lost its connection."""
         if self._watch:
             self._watch.cancel()
+        if self._parted:
+            await self.close(CloseReason.CLIENT_GONE)
         left = [session for session in self._sessions.values() if not session.ended.is_set()]
         if left:
             await self._ingestion.keep(left)
@@ -140,6 +143,10 @@ class Call:
         """Tell the caller what is wrong; the sessions go on."""
         metrics.REQUEST_ERRORS.labels(error.code).inc()
         self._tell_all(ErrorEvent(error.code, error.message))
+
+    def part(self) -> None:
+        """Note that the caller said goodbye: it will not be back."""
+        self._parted = True
 
     async def close(self, reason: CloseReason) -> None:
         """End the sessions now; those that ended already stay as they are."""

@@ -125,7 +125,7 @@ class WebSocketFace:
         """Take what the caller sends, and go on reading while the call waits with some of it."""
         inbox = Inbox(limit_bytes=self.ingestion.config.max_message_bytes)
         tasks = (
-            asyncio.create_task(self._read(socket, inbox)),
+            asyncio.create_task(self._read(call, socket, inbox)),
             asyncio.create_task(self._take(call, inbox)),
         )
         try:
@@ -137,9 +137,13 @@ class WebSocketFace:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _read(self, socket: web.WebSocketResponse, inbox: Inbox) -> None:
-        while True:
-            await inbox.put(await self._receive(socket))
+    async def _read(self, call: Call, socket: web.WebSocketResponse, inbox: Inbox) -> None:
+        try:
+            while True:
+                await inbox.put(await self._receive(socket))
+        except CallerLeft:
+            call.part()  # before the connection's end can cancel what follows
+            raise
 
     async def _take(self, call: Call, inbox: Inbox) -> None:
         timestamp_ms: int | None = None

@@ -528,7 +528,7 @@ async def test_every_fault_is_counted_once_by_its_code(served: Running) -> None:
 @pytest.mark.parametrize("how", ["cut", "go_dead"])
 async def test_a_websocket_caller_that_vanishes_is_closed_and_forgotten(how: str) -> None:
     async with (
-        running(ping_interval_s=0.1) as served,
+        running(ping_interval_s=0.5) as served,
         neighbour(served),
         wire_to(served.addresses.http) as wire,
         aiohttp.ClientSession() as http,
@@ -546,7 +546,7 @@ async def test_a_websocket_caller_that_vanishes_is_closed_and_forgotten(how: str
 @pytest.mark.parametrize("how", ["cut", "go_dead"])
 async def test_a_grpc_caller_that_vanishes_is_closed_and_forgotten(how: str) -> None:
     async with (
-        running(ping_interval_s=0.2) as served,
+        running(ping_interval_s=0.5) as served,
         neighbour(served),
         wire_to(served.addresses.grpc) as wire,
         grpc.aio.insecure_channel(wire.address) as channel,
@@ -564,7 +564,7 @@ async def test_a_grpc_caller_that_vanishes_is_closed_and_forgotten(how: str) -> 
 @pytest.mark.parametrize("how", ["cut", "go_dead"])
 async def test_a_task_whose_caller_vanishes_is_given_up(how: str) -> None:
     async with (
-        running(ping_interval_s=0.1) as served,
+        running(ping_interval_s=0.5) as served,
         neighbour(served),
         wire_to(served.addresses.http) as wire,
         aiohttp.ClientSession() as http,

@@ -149,6 +149,17 @@ async def test_leaving_closes_what_is_open() -> None:
     assert rig.service.open_sessions == 0
 
 
+async def test_leaving_with_a_goodbye_closes_at_once_and_without_one_later() -> None:
+    rig = make_rig(resume_within_s=DEADLINE_S)
+    async with calling(rig) as call:
+        call.part()
+    assert closes(call) == [CloseReason.CLIENT_GONE]
+    async with calling(rig) as call:
+        pass
+    assert closes(call) == []
+    assert rig.service.open_sessions == 1
+
+
 async def test_leaving_after_the_end_closes_nothing_twice() -> None:
     rig = make_rig()
     async with calling(rig) as call:
