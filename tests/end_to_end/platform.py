@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import aiohttp
 import grpc
@@ -16,9 +16,9 @@ from services.embedded import Platform
 from services.ingestion.config import IngestionConfig
 from services.ingestion.servers import Addresses, run_servers
 from services.ingestion.service import IngestionService
-from services.state.carried import MemoryCarriedStates
 from soundflow.audio import CHUNK_SAMPLES
 from soundflow.models import Model, load_model
+from tests.end_to_end.places import NOW, held, replica_of
 from tests.waiting import DEADLINE_S, until
 
 Event = dict[str, Any]
@@ -27,24 +27,29 @@ ResponseT = TypeVar("ResponseT")
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A platform that runs, and where."""
+    """A platform that runs, and where. platform: its insides, where it is one process."""
 
-    platform: Platform
+    ingestion: IngestionService
     addresses: Addresses
     http: aiohttp.ClientSession
     grpc: rpc.InteractionServiceStub
+    insides: Platform | None = None
 
     @property
-    def ingestion(self) -> IngestionService:
-        return self.platform.ingestion
+    def platform(self) -> Platform:
+        """The insides; tests that look at them run in one process only."""
+        assert self.insides is not None
+        return self.insides
 
     @property
     def held(self) -> dict[str, int]:
         """How many sessions each part still keeps something of."""
+        if NOW.cluster:
+            return held(NOW.cluster, self.ingestion)
         platform = self.platform
         return {
             "ingestion": platform.ingestion.open_sessions,
-            "perception": len(cast(MemoryCarriedStates, platform.perception.carried)),
+            "perception": len(platform.perception.carried),
             "decision": len(platform.decision.placement),
             "engine": len(platform.engine._sessions),
             "response": len(platform.response._sessions),
@@ -133,17 +138,29 @@ async def running(model: Model | None = None, /, **config: Any) -> AsyncIterator
             **config,
         }
     )
-    platform = Platform.of(model or load_model("null"), settings)
     async with (
-        platform.running() as ingestion,
-        run_servers(ingestion) as addresses,
+        _serving(model, settings) as (ingestion, addresses, insides),
         aiohttp.ClientSession() as http,
         grpc.aio.insecure_channel(addresses.grpc) as channel,
     ):
         stub = rpc.InteractionServiceStub(channel)  # type: ignore[no-untyped-call]
-        running = Running(platform, addresses, http, stub)
+        running = Running(ingestion, addresses, http, stub, insides)
         yield running
         await running.all_freed()
+
+
+@asynccontextmanager
+async def _serving(
+    model: Model | None, settings: IngestionConfig
+) -> AsyncIterator[tuple[IngestionService, Addresses, Platform | None]]:
+    if NOW.cluster:
+        assert model is None, "a cluster has the model that its servers have"
+        async with replica_of(NOW.cluster, settings) as (ingestion, addresses):
+            yield ingestion, addresses, None
+        return
+    platform = Platform.of(model or load_model("null"), settings)
+    async with platform.running() as ingestion, run_servers(ingestion) as addresses:
+        yield ingestion, addresses, platform
 
 
 @asynccontextmanager

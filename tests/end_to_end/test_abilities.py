@@ -18,7 +18,7 @@ from soundflow.models import Model
 from tests.end_to_end.recordings import PROMPTS, joined, prompt, recording, words_of
 from tests.end_to_end.turns import Turns, turns_of
 
-pytestmark = pytest.mark.models
+pytestmark = [pytest.mark.models, pytest.mark.one_process]  # around the cascade in this process
 
 ADVICE = {row.name: row.advice for row in POLICY}
 BARK, GLASS = recording("sounds/bark.flac"), recording("sounds/glass.flac")

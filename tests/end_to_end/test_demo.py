@@ -15,7 +15,7 @@ from soundflow.models import Model
 from tests.end_to_end.recordings import words_of
 from tests.end_to_end.turns import turns_of
 
-pytestmark = pytest.mark.models
+pytestmark = [pytest.mark.models, pytest.mark.one_process]  # around the cascade in this process
 
 ADVICE = {row.name: row.advice for row in POLICY}
 SAID = [

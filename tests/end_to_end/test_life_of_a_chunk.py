@@ -30,7 +30,7 @@ from tests.end_to_end.platform import Event, Stream, running
 from tests.end_to_end.recordings import PROMPTS, joined, prompt, words_of
 from tests.waiting import until
 
-pytestmark = pytest.mark.models
+pytestmark = [pytest.mark.models, pytest.mark.one_process]  # it watches the topics of one process
 
 SPOKEN = ["agent-pass", "conf-invalid", "conf-waitforleader"]
 PAUSE_S = 1.2

@@ -116,7 +116,7 @@ class Caller:
 
     async def check(self) -> None:
         """Compare what was told with the record: every event, once, in order."""
-        responses = self.served.platform.response.responses
+        responses = self.served.ingestion.responses
         assert isinstance(responses, MemoryTopic)
         for session_id in self.session_ids:
             recorded = [kept async for kept in responses.read(session_id, 0)]
@@ -192,7 +192,7 @@ async def test_a_resumed_session_ends_by_itself_when_its_audio_had_ended(served:
 
 def decided(served: Running, session_id: str) -> list[int]:
     """Return the chunks of the session's decisions that are recorded."""
-    responses = served.platform.response.responses
+    responses = served.ingestion.responses
     assert isinstance(responses, MemoryTopic)
     told = [kept.message for _, kept in responses._kept if kept.message.session_id == session_id]
     return [each.event.chunk for each in told if isinstance(each.event, DecisionMade)]
@@ -436,4 +436,4 @@ async def test_a_grpc_call_whose_session_goes_on_elsewhere_says_so(
         await first.next()
     assert ended.value.code() is status
     assert dict(ended.value.trailing_metadata() or ())["soundflow-error"] == code
-    await served.platform.ingestion.close(opened.session_id, CloseReason.CLOSED_BY_CALLER)
+    await served.ingestion.close(opened.session_id, CloseReason.CLOSED_BY_CALLER)

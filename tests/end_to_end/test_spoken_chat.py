@@ -13,7 +13,7 @@ from soundflow.models import Model
 from tests.end_to_end.platform import running
 from tests.end_to_end.recordings import PROMPTS, joined, pcm16, prompt, words_of
 
-pytestmark = pytest.mark.models
+pytestmark = [pytest.mark.models, pytest.mark.one_process]  # the chat endpoint is the test's own
 
 CHUNK_BYTES = 2 * CHUNK_SAMPLES
 
