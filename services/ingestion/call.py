@@ -28,6 +28,7 @@ class Call:
     Iterate over `events` in one task and feed audio in another; leaving the context keeps what is
     still open for a while, for a caller whose connection broke.
     want: what is to be opened; or, for each channel, what an earlier call opened.
+    broken: how the caller broke the protocol, if it did; the call ends with that.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Call:
         self._intake = AudioIntake(self.session_ids, audio_format)
         self._sessions: dict[str, LiveSession] = {}
         self._lock = asyncio.Lock()  # the caller's audio and the clock's silence take turns
+        self.broken: ProtocolBroken | None = None
         self._finished = False
         self._parted = False
         self._quiet: intake.Gap | None = None

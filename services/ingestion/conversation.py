@@ -47,7 +47,9 @@ async def converse(
         if not saying.done():
             raise CallerTooSlow
         saying.result()
-        return (listening.result() if listening.done() else None) or call.let_go
+        if listening.done():
+            listening.result()
+        return call.broken or call.let_go
     finally:
         for task in tasks:
             task.cancel()
@@ -64,13 +66,13 @@ async def answer_faults(call: Call, request: Coroutine[None, None, None]) -> Non
         await call.complain(error)
 
 
-async def _listen(call: Call, listen: Coroutine[None, None, None]) -> ProtocolBroken | None:
+async def _listen(call: Call, listen: Coroutine[None, None, None]) -> None:
     try:
         await listen
     except ProtocolBroken as error:
+        call.broken = error  # first: the caller may have read its last event before all is closed
         await call.complain(error)
         await call.close(CloseReason.ERROR)
-        return error
     except CallerLeft:
         await call.close(CloseReason.CLIENT_GONE)
         raise
@@ -79,7 +81,6 @@ async def _listen(call: Call, listen: Coroutine[None, None, None]) -> ProtocolBr
     except Exception:  # a fault of ours: the caller is not left waiting
         await call.close(CloseReason.ERROR)
         raise
-    return None
 
 
 async def _say_all(call: Call, say: Callable[[CallerEvent], Awaitable[None]]) -> None:
