@@ -73,5 +73,10 @@ def chat_config() -> ChatConfig:
 @pytest.fixture
 def cascade(whisper_models: tuple[WhisperModel, WhisperModel], chat_config: ChatConfig) -> Model:
     """The cascade with all its weights."""
+    return cascade_of(whisper_models, chat_config)
+
+
+def cascade_of(whisper_models: tuple[WhisperModel, WhisperModel], chat_config: ChatConfig) -> Model:
+    """Put the cascade together."""
     decoder = CascadeDecoder(WhisperRuntime(*whisper_models), TurnEnd(), chat_config)
     return Model(CascadeEncoder.pretrained(), decoder)

@@ -11,14 +11,18 @@ import aiohttp
 import grpc
 import numpy as np
 
+from services.core.events import CallerEvent
 from services.core.generated.soundflow.v1 import interaction_service_pb2_grpc as rpc
 from services.embedded import Platform
 from services.ingestion.config import IngestionConfig
 from services.ingestion.servers import Addresses, run_servers
 from services.ingestion.service import IngestionService
+from services.transport.port import Kept
 from soundflow.audio import CHUNK_SAMPLES
 from soundflow.models import Model, load_model
-from tests.end_to_end.places import NOW, held, replica_of
+from tests.end_to_end.clustered import OnCluster, Served, replica_of
+from tests.end_to_end.embedded import Embedded
+from tests.end_to_end.places import NOW
 from tests.waiting import DEADLINE_S, until
 
 Event = dict[str, Any]
@@ -27,37 +31,34 @@ ResponseT = TypeVar("ResponseT")
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A platform that runs, and where. platform: its insides, where it is one process."""
+    """A platform that runs, and where callers find it. inside: what else tests may know of it."""
 
+    inside: Embedded | OnCluster
     ingestion: IngestionService
     addresses: Addresses
     http: aiohttp.ClientSession
     grpc: rpc.InteractionServiceStub
-    insides: Platform | None = None
 
     @property
     def platform(self) -> Platform:
-        """The insides; tests that look at them run in one process only."""
-        assert self.insides is not None
-        return self.insides
-
-    @property
-    def held(self) -> dict[str, int]:
-        """How many sessions each part still keeps something of."""
-        if NOW.cluster:
-            return held(NOW.cluster, self.ingestion)
-        platform = self.platform
-        return {
-            "ingestion": platform.ingestion.open_sessions,
-            "perception": len(platform.perception.carried),
-            "decision": len(platform.decision.placement),
-            "engine": len(platform.engine._sessions),
-            "response": len(platform.response._sessions),
-        }
+        """Its objects; only where it is one process."""
+        assert isinstance(self.inside, Embedded)
+        return self.inside.platform
 
     async def all_freed(self, *, but: int = 0) -> None:
         """Wait until nothing is kept of any session but `but` of them."""
-        await until(lambda: set(self.held.values()) <= {but})
+
+        async def freed() -> bool:
+            return set((await self.inside.held()).values()) <= {but}
+
+        try:
+            await until(freed)
+        except TimeoutError:
+            raise TimeoutError(f"not {but} but {await self.inside.held()}") from None
+
+    async def recorded(self, session_id: str) -> list[Kept[CallerEvent]]:
+        """Return what was recorded for a session's caller."""
+        return [kept async for kept in self.ingestion.responses.read(session_id, 0)]
 
     @asynccontextmanager
     async def stream(self, **opening: object) -> AsyncIterator["Stream"]:
@@ -123,7 +124,7 @@ class Stream:
 
 
 @asynccontextmanager
-async def running(model: Model | None = None, /, **config: Any) -> AsyncIterator[Running]:
+async def running(model: Model | Served | None = None, /, **config: Any) -> AsyncIterator[Running]:
     """Run a platform with these settings, around the null model if none is given.
 
     At the end nothing may be kept of any session.
@@ -139,28 +140,32 @@ async def running(model: Model | None = None, /, **config: Any) -> AsyncIterator
         }
     )
     async with (
-        _serving(model, settings) as (ingestion, addresses, insides),
         aiohttp.ClientSession() as http,
+        _serving(model, settings, http) as (inside, ingestion, addresses),
         grpc.aio.insecure_channel(addresses.grpc) as channel,
     ):
         stub = rpc.InteractionServiceStub(channel)  # type: ignore[no-untyped-call]
-        running = Running(ingestion, addresses, http, stub, insides)
+        running = Running(inside, ingestion, addresses, http, stub)
         yield running
         await running.all_freed()
 
 
 @asynccontextmanager
 async def _serving(
-    model: Model | None, settings: IngestionConfig
-) -> AsyncIterator[tuple[IngestionService, Addresses, Platform | None]]:
-    if NOW.cluster:
-        assert model is None, "a cluster has the model that its servers have"
-        async with replica_of(NOW.cluster, settings) as (ingestion, addresses):
-            yield ingestion, addresses, None
+    model: Model | Served | None, settings: IngestionConfig, http: aiohttp.ClientSession
+) -> AsyncIterator[tuple[Embedded | OnCluster, IngestionService, Addresses]]:
+    if NOW.clusters is None:
+        assert not isinstance(model, Served)
+        platform = Platform.of(model or load_model("null"), settings)
+        async with platform.running() as ingestion, run_servers(ingestion) as addresses:
+            yield Embedded(platform), ingestion, addresses
         return
-    platform = Platform.of(model or load_model("null"), settings)
-    async with platform.running() as ingestion, run_servers(ingestion) as addresses:
-        yield ingestion, addresses, platform
+    assert not isinstance(model, Model), "Triton serves a model by its name"
+    parts = await NOW.clusters.of(model or Served())
+    async with replica_of(parts, settings) as (ingestion, addresses):
+        inside = OnCluster(parts, ingestion, http)
+        await inside.begin()
+        yield inside, ingestion, addresses
 
 
 @asynccontextmanager

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import soundfile
 
-from services.embedded import run_platform
-from services.ingestion.config import IngestionConfig
 from services.ingestion.tasks import run_task
 from soundflow.audio import SAMPLE_RATE_HZ, Pcm
 from soundflow.cascade.policy import POLICY
 from soundflow.interaction import Ability, Kind, SessionSpec
 from soundflow.models import Model
+from tests.end_to_end.clustered import Served
+from tests.end_to_end.platform import running
 from tests.end_to_end.recordings import PROMPTS, joined, prompt, recording, words_of
 from tests.end_to_end.turns import Turns, turns_of
 
-pytestmark = [pytest.mark.models, pytest.mark.one_process]  # around the cascade in this process
+pytestmark = pytest.mark.models
 
 ADVICE = {row.name: row.advice for row in POLICY}
 BARK, GLASS = recording("sounds/bark.flac"), recording("sounds/glass.flac")
@@ -28,9 +28,9 @@ Task = Callable[..., Awaitable[Turns]]
 
 
 @pytest.fixture
-async def task(cascade: Model, tmp_path: Path) -> AsyncIterator[Task]:
+async def task(cascade: Model | Served, tmp_path: Path) -> AsyncIterator[Task]:
     """Do a task with a recording; return the kind and the final text of each of its turns."""
-    async with run_platform(cascade, IngestionConfig(http_port=0, grpc_port=0)) as ingestion:
+    async with running(cascade) as served:
 
         async def do(
             pcm: Pcm, instruction: str = "", *abilities: Ability, language: str = ""
@@ -38,7 +38,7 @@ async def task(cascade: Model, tmp_path: Path) -> AsyncIterator[Task]:
             path = tmp_path / "call.wav"
             soundfile.write(path, pcm, SAMPLE_RATE_HZ)
             spec = SessionSpec(instruction, frozenset(abilities), source_language=language)
-            async with aclosing(run_task(ingestion, spec, path)) as told:
+            async with aclosing(run_task(served.ingestion, spec, path)) as told:
                 return turns_of([each async for each in told])
 
         yield do

@@ -15,6 +15,7 @@ from playwright.async_api import Browser, expect
 from bench.browser import chromium
 from bench.platform import running_platform
 from tests.end_to_end.console import ConsolePage, console
+from tests.end_to_end.places import SERVE
 from tests.end_to_end.platform import running
 from tests.end_to_end.wire import wire_to
 
@@ -166,6 +167,7 @@ async def test_a_full_server_is_explained(browser: Browser, recording: Path) -> 
         await page.is_in_state("Ended")
 
 
+@SERVE
 async def test_a_server_that_dies_is_explained(browser: Browser) -> None:
     with running_platform("--model", "null") as platform:
         async with console(browser, platform.url, **MICROPHONE) as page:

@@ -6,16 +6,16 @@ import pytest
 
 from bench.demo import INSTRUCTION
 from bench.make_demo import CALL
-from services.embedded import run_platform
-from services.ingestion.config import IngestionConfig
 from services.ingestion.tasks import run_task
 from soundflow.cascade.policy import POLICY
 from soundflow.interaction import Kind, SessionSpec
 from soundflow.models import Model
+from tests.end_to_end.clustered import Served
+from tests.end_to_end.platform import running
 from tests.end_to_end.recordings import words_of
 from tests.end_to_end.turns import turns_of
 
-pytestmark = [pytest.mark.models, pytest.mark.one_process]  # around the cascade in this process
+pytestmark = pytest.mark.models
 
 ADVICE = {row.name: row.advice for row in POLICY}
 SAID = [
@@ -28,10 +28,10 @@ SAID = [
 ]
 
 
-async def test_the_demo_call(cascade: Model) -> None:
+async def test_the_demo_call(cascade: Model | Served) -> None:
     async with (
-        run_platform(cascade, IngestionConfig()) as ingestion,
-        aclosing(run_task(ingestion, SessionSpec(INSTRUCTION), CALL)) as told,
+        running(cascade) as served,
+        aclosing(run_task(served.ingestion, SessionSpec(INSTRUCTION), CALL)) as told,
     ):
         turns = turns_of([each async for each in told])
     assert [text for kind, text in turns if kind is Kind.COUNT] == ["One.", "Two.", "Three."]

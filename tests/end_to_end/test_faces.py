@@ -29,6 +29,7 @@ from soundflow.engine import QUEUE_CHUNKS
 from soundflow.features import Features
 from soundflow.models import Model, load_model
 from soundflow.null import NullDecoder, NullEncoder, NullState
+from tests.end_to_end.places import OWN_MODEL, SERVE
 from tests.end_to_end.platform import Event, Running, Stream, neighbour, running, told, tone
 from tests.waiting import DEADLINE_S, until
 
@@ -343,7 +344,7 @@ async def test_a_stereo_call_that_needs_two_places_is_refused_after_the_upgrade(
     assert stream.socket.close_code == aiohttp.WSCloseCode.TRY_AGAIN_LATER
 
 
-@pytest.mark.one_process  # it starts the one process itself
+@SERVE
 @pytest.mark.parametrize("calling", [False, True], ids=["idle", "in a call"])
 async def test_the_server_ends_on_a_signal_and_says_so(calling: bool) -> None:
     config = IngestionConfig(
@@ -365,7 +366,7 @@ async def test_the_server_ends_on_a_signal_and_says_so(calling: bool) -> None:
 
 
 @pytest.mark.parametrize("port", ["http_port", "grpc_port"])
-@pytest.mark.one_process  # it starts the one process itself
+@SERVE
 async def test_a_port_that_is_taken_is_an_os_error(port: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ports = {"http_port": 0, "grpc_port": 0, port: taken.getsockname()[1]}
@@ -375,7 +376,7 @@ async def test_a_port_that_is_taken_is_an_os_error(port: str) -> None:
                 pass
 
 
-@pytest.mark.one_process  # it starts the one process itself
+@SERVE
 async def test_a_server_that_stops_takes_nobody_new_but_lets_calls_end() -> None:
     config = IngestionConfig(http_port=0, grpc_port=0, read_grace_s=0.5)
     addresses: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
@@ -409,7 +410,7 @@ class BreakingEncoder(NullEncoder):
         return super().encode(batch)
 
 
-@pytest.mark.one_process  # its model is the test's own
+@OWN_MODEL
 async def test_a_session_that_the_platform_fails_on_is_closed_with_a_reason() -> None:
     broken = Model(BreakingEncoder(), NullDecoder())
     loud = np.full(6400, 32767, "<i2").tobytes()
@@ -424,7 +425,7 @@ async def test_a_session_that_the_platform_fails_on_is_closed_with_a_reason() ->
     assert [event["chunk"] for event in stream.of("decision")] == [0]
 
 
-@pytest.mark.one_process  # its model is the test's own
+@OWN_MODEL
 async def test_a_task_that_the_platform_fails_on_ends_with_an_error() -> None:
     broken = Model(BreakingEncoder(), NullDecoder())
     file = io.BytesIO()
@@ -449,7 +450,7 @@ class HeldDecoder(NullDecoder):
         return super().listen(batch)
 
 
-@pytest.mark.one_process  # its model is the test's own
+@OWN_MODEL
 async def test_what_is_not_heard_in_time_is_dropped_and_told() -> None:
     decoder = HeldDecoder()
     async with running(Model(NullEncoder(), decoder)) as served, served.stream() as stream:

@@ -1,52 +1,34 @@
 """One call with recorded speech, followed through every topic from its samples to its text."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from itertools import cycle, pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 
-from services.core.events import CallerEvent, to_json
+from services.core.events import to_json
 from services.core.messages import (
-    AudioMessage,
     Closed,
-    DecisionMessage,
-    FeaturesMessage,
     Opened,
-    SessionMessage,
 )
-from services.embedded import Platform
-from services.transport.memory import MemoryTopic
-from services.transport.port import Topic
 from soundflow.audio import CHUNK_MS, CHUNK_SAMPLES, SAMPLE_RATE_HZ
 from soundflow.interaction import Action, Kind
 from soundflow.models import Model
+from tests.end_to_end.clustered import Served
 from tests.end_to_end.platform import Event, Stream, running
 from tests.end_to_end.recordings import PROMPTS, joined, prompt, words_of
+from tests.end_to_end.watched import Watched
 from tests.waiting import until
 
-pytestmark = [pytest.mark.models, pytest.mark.one_process]  # it watches the topics of one process
+pytestmark = pytest.mark.models
 
 SPOKEN = ["agent-pass", "conf-invalid", "conf-waitforleader"]
 PAUSE_S = 1.2
 # How many chunks arrive at once, in turn: now and then a caller's network stalls.
 BURSTS_CHUNKS = (1, 2, 1, 1, 4, 1, 3)
-
-
-@dataclass
-class Watched:
-    """All that went through the platform's topics."""
-
-    audio: list[AudioMessage] = field(default_factory=list)
-    features: list[FeaturesMessage] = field(default_factory=list)
-    decisions: list[DecisionMessage] = field(default_factory=list)
-    sessions: list[SessionMessage] = field(default_factory=list)
-    responses: list[CallerEvent] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -70,47 +52,21 @@ class Called:
         return "".join(text["text"] for text in sorted(mine, key=lambda text: text["sequence"]))
 
 
-@asynccontextmanager
-async def watching(platform: Platform) -> AsyncIterator[Watched]:
-    """Follow every topic as a consumer group of its own."""
-    watched = Watched()
-    topics: list[tuple[Topic[Any], list[Any]]] = [
-        (platform.ingestion.audio, watched.audio),
-        (platform.perception.features, watched.features),
-        (platform.decision.decisions, watched.decisions),
-        (platform.ingestion.sessions, watched.sessions),
-        (platform.response.responses, watched.responses),
-    ]
-    for topic, _ in topics:
-        assert isinstance(topic, MemoryTopic)
-        topic.add_group("watching")
-    tasks = [asyncio.create_task(keep(topic, seen)) for topic, seen in topics]
-    yield watched
-    for task in tasks:
-        task.cancel()
-
-
-async def keep(topic: Topic[Any], seen: list[Any]) -> None:
-    async for received in topic.subscribe("watching"):
-        seen.append(received.message)
-        received.done()
-
-
 @pytest.fixture
-async def called(cascade: Model) -> AsyncIterator[Called]:
+async def called(cascade: Model | Served) -> AsyncIterator[Called]:
     """Call with three prompts, burst by burst, each once the one before is decided on."""
     pcm = joined(*(part for name in SPOKEN for part in (prompt(name), PAUSE_S)))
     samples = (pcm * 32767).astype(np.int16)
     # A busy machine may take its time; that must not be taken for a silent sender.
     async with (
         running(cascade, quiet_after_ms=10**6) as served,
-        watching(served.platform) as watched,
+        served.inside.watching() as watched,
         served.stream(instruction="transcribe what is said") as stream,
     ):
         await stream.until("session.opened")
         await send(stream, samples)
         await stream.rest()
-        await until(lambda: len(watched.responses) >= len(stream.events) - 1)
+        await until(watched.whole)
         yield Called(samples, stream, watched)
 
 
@@ -162,8 +118,7 @@ async def test_the_life_of_a_chunk(called: Called) -> None:
     assert session_ids == {called.stream.events[0]["session_id"]}
 
     # What the caller was told is what was recorded.
-    places = [replace(told, id=place) for place, told in enumerate(watched.responses, 1)]
-    recorded = [json.loads(json.dumps(to_json(told))) for told in places]
+    recorded = [json.loads(json.dumps(to_json(told))) for told in watched.responses]
     assert called.stream.events[1:] == recorded
 
 

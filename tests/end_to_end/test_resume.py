@@ -16,7 +16,6 @@ from services.core.events import CallerEvent, CloseReason, DecisionMade
 from services.core.generated.soundflow.v1 import interaction_service_pb2 as api
 from services.core.generated.soundflow.v1 import interaction_service_pb2_grpc as rpc
 from services.ingestion.config import IngestionConfig
-from services.transport.memory import MemoryTopic
 from soundflow.audio import CHUNK_SAMPLES
 from tests.end_to_end.platform import Event, Running, Stream, neighbour, running, tone
 from tests.end_to_end.wire import Wire, wire_to
@@ -116,10 +115,8 @@ class Caller:
 
     async def check(self) -> None:
         """Compare what was told with the record: every event, once, in order."""
-        responses = self.served.ingestion.responses
-        assert isinstance(responses, MemoryTopic)
         for session_id in self.session_ids:
-            recorded = [kept async for kept in responses.read(session_id, 0)]
+            recorded = await self.served.recorded(session_id)
             assert self.ids(session_id) == [kept.position for kept in recorded]
             self._check_record([kept.message for kept in recorded], session_id)
 
@@ -166,7 +163,11 @@ async def test_what_was_said_while_the_caller_was_away_is_told_first(served: Run
         wire.go_deaf()
         await caller.speak(stream, chunks=20)
         session_id = caller.session_ids[0]
-        await until(lambda: 19 in decided(served, session_id))
+
+        async def all_decided() -> bool:
+            return 19 in await decided(served, session_id)
+
+        await until(all_decided)
         wire.cut()
     told_before = len(caller.events)
     async with caller.connected() as (stream, _):
@@ -190,12 +191,10 @@ async def test_a_resumed_session_ends_by_itself_when_its_audio_had_ended(served:
     await caller.check()
 
 
-def decided(served: Running, session_id: str) -> list[int]:
+async def decided(served: Running, session_id: str) -> list[int]:
     """Return the chunks of the session's decisions that are recorded."""
-    responses = served.ingestion.responses
-    assert isinstance(responses, MemoryTopic)
-    told = [kept.message for _, kept in responses._kept if kept.message.session_id == session_id]
-    return [each.event.chunk for each in told if isinstance(each.event, DecisionMade)]
+    told = [kept.message.event for kept in await served.recorded(session_id)]
+    return [event.chunk for event in told if isinstance(event, DecisionMade)]
 
 
 # Who cannot come back

@@ -10,10 +10,11 @@ from aiohttp.test_utils import TestServer
 from soundflow.audio import CHUNK_SAMPLES
 from soundflow.cascade.chat import ChatConfig
 from soundflow.models import Model
+from tests.end_to_end.clustered import Served
 from tests.end_to_end.platform import running
 from tests.end_to_end.recordings import PROMPTS, joined, pcm16, prompt, words_of
 
-pytestmark = [pytest.mark.models, pytest.mark.one_process]  # the chat endpoint is the test's own
+pytestmark = pytest.mark.models
 
 CHUNK_BYTES = 2 * CHUNK_SAMPLES
 
@@ -47,7 +48,9 @@ async def chat_config() -> AsyncIterator[ChatConfig]:
     await server.close()
 
 
-async def test_what_is_said_is_answered_when_it_is_over_and_remembered(cascade: Model) -> None:
+async def test_what_is_said_is_answered_when_it_is_over_and_remembered(
+    cascade: Model | Served,
+) -> None:
     data = pcm16(joined(*(part for name in SAID for part in (prompt(name), 3.0))))
     # A busy machine may take its time; that must not be taken for a silent sender.
     async with (

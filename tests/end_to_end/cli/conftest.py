@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +6,8 @@ import pytest
 import soundfile
 
 from tests.end_to_end.cli.command import LENGTH_S, Platform
+from tests.end_to_end.cli.replica import Replica
+from tests.end_to_end.clustered import Clusters
 
 
 @pytest.fixture(scope="package")
@@ -32,7 +34,17 @@ def stereo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="package")
-def server() -> Iterator[str]:
-    platform = Platform()
+def new_server(
+    place: str, clusters: Clusters, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], Platform | Replica]:
+    """Start a process that callers connect to, with room for two sessions."""
+    if place == "embedded":
+        return Platform
+    return lambda: Replica(clusters.cluster().platform.parts, tmp_path_factory.mktemp("replica"))
+
+
+@pytest.fixture(scope="package")
+def server(new_server: Callable[[], Platform | Replica]) -> Iterator[str]:
+    platform = new_server()
     yield platform.url
     platform.stop()

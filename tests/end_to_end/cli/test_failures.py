@@ -1,9 +1,13 @@
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.end_to_end.cli.command import TIMEOUT_S, Platform, failed, next_line, run, start
+from tests.end_to_end.cli.replica import Replica
+from tests.end_to_end.places import NO_PLATFORM, SERVE
 
 
+@NO_PLATFORM
 def test_no_server_is_an_error_that_says_how_to_start_one(call: Path) -> None:
     nobody = ("--server", "http://127.0.0.1:9")
 
@@ -32,8 +36,10 @@ def test_a_full_platform_is_an_error(server: str, call: Path) -> None:
         assert holder.returncode == 1  # as no audio came
 
 
-def test_a_platform_that_dies_is_an_error(long_call: Path) -> None:
-    platform = Platform()
+def test_a_platform_that_dies_is_an_error(
+    new_server: Callable[[], Platform | Replica], long_call: Path
+) -> None:
+    platform = new_server()
     listening = start("listen", str(long_call), "--server", platform.url, "--json")
     assert "session.opened" in next_line(listening)
     platform.stop(signal.SIGKILL)
@@ -44,6 +50,7 @@ def test_a_platform_that_dies_is_an_error(long_call: Path) -> None:
     assert stderr.count("\n") == 1
 
 
+@SERVE
 def test_a_taken_port_is_an_error_that_names_it(server: str) -> None:
     port = server.rsplit(":", 1)[1]
 

@@ -17,8 +17,10 @@ from tests.end_to_end.cli.command import (
     next_line,
     start,
 )
+from tests.end_to_end.places import NO_PLATFORM, SERVE
 
 
+@NO_PLATFORM
 def test_a_reader_that_goes_away_leaves_no_trace(call: Path) -> None:
     with start("task", str(call), "--model", "null", "--json") as task:
         assert task.stdout is not None
@@ -40,6 +42,7 @@ def test_an_interrupt_ends_live_audio_and_hears_the_rest(server: str, long_call:
     assert (last["type"], last["reason"]) == ("session.closed", "complete")
 
 
+@NO_PLATFORM
 async def test_a_second_interrupt_does_not_wait_for_the_rest(long_call: Path) -> None:
     """The server here hears the end of the audio, and never says anything about it."""
     listening: asyncio.subprocess.Process
@@ -67,6 +70,7 @@ async def test_a_second_interrupt_does_not_wait_for_the_rest(long_call: Path) ->
     assert (listening.returncode, stderr) == (130, b"")
 
 
+@NO_PLATFORM
 def test_an_interrupt_ends_a_task_with_130(tmp_path: Path) -> None:
     half_a_day = tmp_path / "night.flac"
     soundfile.write(half_a_day, np.zeros(8_000 * 3600 * 12, np.int16), 8_000)
@@ -78,6 +82,7 @@ def test_an_interrupt_ends_a_task_with_130(tmp_path: Path) -> None:
     assert (task.returncode, stderr) == (130, "")
 
 
+@SERVE
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_serve_ends_cleanly(number: signal.Signals) -> None:
     assert Platform().stop(number) == (0, "")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.cli.command import LENGTH_S, TURN, events_of, on_terminal, run
+from tests.end_to_end.places import NO_PLATFORM
 from tests.services.cli.screen import lines_on_screen
 
 
@@ -84,6 +85,7 @@ def test_json_on_a_terminal_is_json(server: str, call: Path) -> None:
     assert events_of(written)[-1]["type"] == "session.closed"
 
 
+@NO_PLATFORM
 def test_help_loads_no_model_code() -> None:
     script = "import sys, services.cli.main; print(*sys.modules)"
     done = subprocess.run(
