@@ -120,6 +120,9 @@ bench-churn: stack-fetch ## whether anything grows over 10,000 calls; OPTIONS=--
 bench-hour: models ## what a chunk costs at the end of an hour
 	@$(BIN)/python -m bench.hour
 
+bench-faults: models stack-fetch ## kill each part in the middle of calls, and see what callers notice
+	@$(BIN)/python -m bench.faults --model $(MODEL)
+
 screenshot: models ## draw docs/console.png: the console in a real browser, playing the demo call
 	@$(BIN)/python -m bench.console_screenshot
 
