@@ -10,6 +10,7 @@ NEEDS_WEIGHTS = "tests/soundflow/cascade/test_turn_end.py"
 NEEDS_SERVERS = (
     "tests/stack/test_servers.py::test_a_killed_kafka_is_back_with_its_messages",
     "tests/stack/test_servers.py::test_triton_runs_the_projects_models_and_leaves_nothing",
+    "tests/end_to_end/test_faces.py::test_a_websocket_call_from_open_to_close[cluster]",
 )
 
 
@@ -41,7 +42,7 @@ def test_where_everything_must_run_they_fail(tmp_path: Path) -> None:
 def test_without_servers_tests_are_skipped_and_say_what_to_do(tmp_path: Path) -> None:
     run = outcome(tmp_path, *NEEDS_SERVERS, ci="")
     assert run.returncode == pytest.ExitCode.OK
-    assert "2 skipped" in run.stdout
+    assert "3 skipped" in run.stdout
     for server in ("kafka", "triton"):
         assert f"{server} is not in {tmp_path}/soundflow/stack" in run.stdout
     assert "make stack-fetch" in run.stdout
