@@ -46,7 +46,8 @@ async def member(config: KafkaConfig, name: str, lines: list[Line]) -> AsyncIter
     async def gather() -> None:
         assert process.stdout is not None
         async for line in process.stdout:
-            lines.append(Line(*line.decode().split()))
+            if line.endswith(b"\n"):  # a member that is killed may leave half a line
+                lines.append(Line(*line.decode().split()))
 
     gathering = asyncio.create_task(gather())
     try:
