@@ -206,6 +206,7 @@ def main(
     sessions: Annotated[int, typer.Option(help="Sessions to measure first.")] = 100,
     seconds: Annotated[float, typer.Option(help="Measured, of each round.")] = 20,
     warm_up_s: Annotated[float, typer.Option(help="After the last session has opened.")] = 5,
+    heat_s: Annotated[float, typer.Option(help="Load before the first round, unmeasured.")] = 30,
     generators: Annotated[int, typer.Option(help="Processes that hold the callers.")] = 1,
     replicas: Annotated[int, typer.Option(help="Of each service.")] = 1,
     servers: Annotated[int, typer.Option(help="Tritons of each model.")] = 1,
@@ -228,6 +229,8 @@ def main(
         platform.up(lambda line: console.print(line, style="dim"))
         try:
             bench = Bench(platform, seconds, warm_up_s, generators)
+            if heat_s:  # Java compiles what is called often, at first
+                dataclasses.replace(bench, seconds=heat_s).measure(sessions)
             rounds = [bench.measure(sessions)]
             console.print(latencies(rounds), costs(rounds))
             if profile_to:
