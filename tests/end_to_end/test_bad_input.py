@@ -281,6 +281,7 @@ async def test_a_sender_that_stays_silent_is_closed_as_idle() -> None:
     assert stream.socket.close_code == WSCloseCode.OK
 
 
+@pytest.mark.one_process  # one chunk after the other: minutes on a cluster
 async def test_an_hour_of_silence_is_nine_thousand_decisions(served: Running) -> None:
     async with task(served, silent_flac(hours=1), live=True) as response:
         decided = silent = 0
