@@ -13,7 +13,8 @@ from bench.browser import chromium
 from tests.end_to_end.console import ConsolePage, console
 from tests.end_to_end.platform import running
 
-pytestmark = [, pytest.mark.one_process]  # not shown over a cluster yet
+pytestmark = [
+    pytest.mark.one_process,  # not shown over a cluster yet
     pytest.mark.browser,
     pytest.mark.asyncio(loop_scope="module"),  # one browser for all
 ]
