@@ -9,6 +9,7 @@ from tests.end_to_end.clustered import Clusters
 # Every test runs in both places but for these.
 OWN_MODEL = pytest.mark.one_process("its model is the test's own, and Triton serves ours")
 SERVE = pytest.mark.one_process("it is about `soundflow serve`, which is the one process")
+MINUTES = pytest.mark.one_process("its thousands of steps, one by one, take minutes on a cluster")
 NO_PLATFORM = pytest.mark.one_process("it needs no platform")
 
 

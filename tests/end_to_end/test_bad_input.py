@@ -20,6 +20,7 @@ from prometheus_client import REGISTRY
 from services.core.generated.soundflow.v1 import interaction_service_pb2 as api
 from services.core.generated.soundflow.v1 import interaction_service_pb2_grpc as rpc
 from services.core.generated.soundflow.v1 import stream_pb2 as pb
+from tests.end_to_end.places import MINUTES
 from tests.end_to_end.platform import Running, neighbour, running, told, tone
 from tests.end_to_end.wire import wire_to
 from tests.waiting import DEADLINE_S
@@ -281,7 +282,7 @@ async def test_a_sender_that_stays_silent_is_closed_as_idle() -> None:
     assert stream.socket.close_code == WSCloseCode.OK
 
 
-@pytest.mark.one_process  # one chunk after the other: minutes on a cluster
+@MINUTES
 async def test_an_hour_of_silence_is_nine_thousand_decisions(served: Running) -> None:
     async with task(served, silent_flac(hours=1), live=True) as response:
         decided = silent = 0

@@ -20,7 +20,6 @@ from tests.end_to_end.platform import running
 from tests.end_to_end.wire import wire_to
 
 pytestmark = [
-    pytest.mark.one_process,  # not shown over a cluster yet
     pytest.mark.browser,
     pytest.mark.asyncio(loop_scope="module"),  # one browser for all
 ]

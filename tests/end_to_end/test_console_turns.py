@@ -14,7 +14,6 @@ from tests.end_to_end.console import ConsolePage, console
 from tests.end_to_end.platform import running
 
 pytestmark = [
-    pytest.mark.one_process,  # not shown over a cluster yet
     pytest.mark.browser,
     pytest.mark.asyncio(loop_scope="module"),  # one browser for all
 ]

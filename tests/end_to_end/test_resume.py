@@ -21,8 +21,6 @@ from tests.end_to_end.platform import Event, Running, Stream, neighbour, running
 from tests.end_to_end.wire import Wire, wire_to
 from tests.waiting import DEADLINE_S, until
 
-pytestmark = pytest.mark.one_process  # not shown over a cluster yet
-
 CHUNK_BYTES = 2 * CHUNK_SAMPLES
 PATIENT = {"resume_within_s": DEADLINE_S}
 AT_ONCE = aiohttp.ClientWSTimeout(ws_close=0.01)  # a broken wire brings no farewell to wait for
