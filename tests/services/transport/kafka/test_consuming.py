@@ -3,8 +3,10 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from typing import cast
 
 import pytest
+from faust.transport.consumer import Consumer
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from prometheus_client import REGISTRY
 
@@ -131,6 +133,21 @@ async def test_offsets_without_a_message_hold_nothing_back(config: KafkaConfig) 
         assert committed(config) in (None, 0)
         received[0].done()
         await until(lambda: committed(config) == 9)
+
+
+async def test_what_a_rebalance_throws_away_comes_again_though_nothing_was_committed(
+    config: KafkaConfig,
+) -> None:
+    transport = member(config)
+    async with transport.running():
+        topic, inbox = transport.topic(wire.SESSIONS), transport.inbox(wire.SESSIONS, GROUP)
+        for number in range(3):
+            await topic.send(said("s", str(number)))
+        await until(lambda: inbox.standing().queued == 3)
+        inbox._queue.clear()
+        await cast(Consumer, transport._while_running().app.consumer).perform_seek()
+        again = await take(topic.subscribe(GROUP), 3)
+        assert [text_of(each.message) for each in again] == ["0", "1", "2"]
 
 
 async def test_stopping_with_work_in_flight_is_quick(config: KafkaConfig) -> None:
