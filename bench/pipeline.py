@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -22,6 +22,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bench.counted import timed
 from bench.profiles import profile
 from bench.steady import Seen, Window, hold
 from bench.usage import Usage, usage
@@ -44,13 +45,18 @@ console = Console(stderr=True, width=WIDTH)
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One number of sessions. cpu_s: of each part in the measured time; machine_s: of all."""
+    """One number of sessions.
+
+    cpu_s: of each part in the measured time; machine_s: of all. stages: how often each thing was
+    timed by a service, and for how long in all.
+    """
 
     sessions: int
     seconds: float
     seen: Seen
     cpu_s: Mapping[str, float]
     machine_s: float
+    stages: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def keeps_up(self) -> bool:
@@ -100,12 +106,14 @@ class Bench:
         with ThreadPoolExecutor(1) as pool:
             held = pool.submit(hold, self.urls, sessions, window, self.generators)
             _sleep_until(window.begins_s)
+            stages = timed(self.platform)
             before, busy_s = usage(self.platform), _busy_s()
             _sleep_until(window.ends_s)
             after, machine_s = usage(self.platform), _busy_s() - busy_s
+            stages = _since(stages, timed(self.platform))
             seen = held.result()
         cpu_s = {name: after[name].cpu_s - before.get(name, _NOTHING).cpu_s for name in after}
-        return Round(sessions, self.seconds, seen, cpu_s, machine_s)
+        return Round(sessions, self.seconds, seen, cpu_s, machine_s, stages)
 
     def profile(self, sessions: int, folder: Path) -> Mapping[str, Counter[str]]:
         """Hold so many sessions, and sample what each Python process does."""
@@ -179,6 +187,23 @@ def costs(rounds: Sequence[Round]) -> Table:
     return table
 
 
+def delays(rounds: Sequence[Round]) -> Table:
+    """Return how long each thing took that a service times, and how often it was for a chunk."""
+    table = Table(
+        "mean ms, and how often a chunk", *(f"{one.sessions}" for one in rounds), box=None
+    )
+    for name in sorted(
+        {name for one in rounds for name, (count, _) in one.stages.items() if count}
+    ):
+        table.add_row(name, *(_delay(one, name) for one in rounds))
+    return table
+
+
+def _delay(one: Round, name: str) -> str:
+    count, seconds = one.stages.get(name, (0.0, 0.0))
+    return f"{seconds / count * 1000:.1f}, {count / one.seen.chunks:.2f}" if count else ""
+
+
 def functions(sampled: Mapping[str, Counter[str]]) -> Iterator[Table]:
     """Yield, for each part, the functions in which most of its time is spent."""
     for name, counted in sampled.items():
@@ -190,6 +215,13 @@ def functions(sampled: Mapping[str, Counter[str]]) -> Iterator[Table]:
 
 def _percentile(values: Sequence[float], percent: float) -> float:
     return float(np.percentile(values, percent)) if values else float("inf")
+
+
+def _since(
+    before: Mapping[str, tuple[float, float]], after: Mapping[str, tuple[float, float]]
+) -> Mapping[str, tuple[float, float]]:
+    began = {name: before.get(name, (0.0, 0.0)) for name in after}
+    return {name: (c - began[name][0], s - began[name][1]) for name, (c, s) in after.items()}
 
 
 def _busy_s() -> float:
@@ -244,7 +276,7 @@ def main(
 
 def _conclude(rounds: Sequence[Round], first: Round, *, most: bool) -> None:
     out = Console(width=WIDTH)
-    out.print(latencies(rounds), "", costs(rounds), "")
+    out.print(latencies(rounds), "", costs(rounds), "", delays(rounds), "")
     good = first.platform_ms(50) <= P50_GOAL_MS and first.platform_ms(99) <= P99_GOAL_MS
     out.print(
         f"{first.sessions} sessions: p50 {first.platform_ms(50):.1f} ms (goal {P50_GOAL_MS:g}), "
