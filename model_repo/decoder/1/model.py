@@ -28,6 +28,7 @@ class TritonPythonModel:
         kind = pb_utils.MetricFamily.GAUGE
         self._families = [pb_utils.MetricFamily(*gauge, kind) for gauge in GAUGES.items()]
         self._gauges = [family.Metric(labels={}) for family in self._families]
+        self._told = self._counted = (0, 0)
         self._server = EngineServer(
             Engine(load_decoder(settings.model, settings.chat())),
             idle_close_s=settings.decoder_idle_close_s,
@@ -46,15 +47,25 @@ class TritonPythonModel:
                 self._server.take(tensors.pop("calls")[0], tensors, back)
             except (ValueError, RuntimeError) as error:
                 back.refuse(error)
+        self._tell()
 
     def finalize(self) -> None:
         """End the engine, and the server goes on."""
         self._guard.dismiss()
         self._server.stop()
 
-    def _measure(self, *numbers: int) -> None:
-        for gauge, number in zip(self._gauges, numbers, strict=True):
-            gauge.set(number)
+    def _measure(self, sessions: int, calls: int) -> None:
+        self._counted = sessions, calls
+
+    def _tell(self) -> None:
+        """Set the gauges. Only while Triton waits for us: one that ends answers to no gauge.
+
+        It would wait for this thread then, and this thread for it.
+        """
+        if self._told != self._counted:
+            self._told = self._counted
+            for gauge, number in zip(self._gauges, self._told, strict=True):
+                gauge.set(number)
 
 
 class _WayBack:

@@ -111,8 +111,8 @@ async def test_a_client_that_vanishes_leaves_no_call(
         following = asyncio.create_task(follow(decoder, turns[0]))
         await until(lambda: asyncio.to_thread(lambda: open_calls() == 1))
     await asyncio.gather(following, return_exceptions=True)
-    await until(lambda: asyncio.to_thread(lambda: open_calls() == 0))
     async with TritonDecoderPool(reach(cascade_triton)) as pool:
+        await until(lambda: asyncio.to_thread(lambda: open_calls() == 0))
         again = pool.at(await pool.choose("left"))
         assert await again.open("left", SPEC) > 0  # whoever comes back finds the session
         await again.close("left")
