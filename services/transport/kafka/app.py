@@ -1,5 +1,6 @@
 """The Faust app inside a service process: its settings, and what Faust has no setting for."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -47,8 +48,11 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         fetch = fetcher._proc_fetch_request
 
         async def fetch_in_turn(*request: Any) -> bool:
-            await gate.wait()
-            got: bool = await fetch(*request)
+            try:
+                await gate.wait()
+                got: bool = await fetch(*request)
+            except asyncio.CancelledError:
+                return False  # the fetcher awaits what it has cancelled, and expects an answer
             return got
 
         fetcher._proc_fetch_request = fetch_in_turn

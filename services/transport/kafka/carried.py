@@ -94,6 +94,7 @@ class CarriedTable:
         self._partition_of = partial(partition_of, partitions=config.kafka_partitions)
         self._name = config.topic(CARRIED.name)
         self._mine: frozenset[int] = frozenset()
+        self._writes = True
         # Of each partition: what changed since the last write, and who waits for the next one.
         self._changes: dict[int, dict[bytes, bytes | None]] = {}
         self._written: dict[int, asyncio.Future[None]] = {}
@@ -132,8 +133,13 @@ class CarriedTable:
         if session_id.encode() in self._table.data:
             self._change(session_id.encode(), None)
 
+    def suspend(self) -> None:
+        """Write nothing until the next assignment: a later owner may have read the log by then."""
+        self._writes = False
+
     def assign(self, assigned: Set[TP]) -> None:
         """Take note of a rebalance: other partitions than these are other replicas' to write."""
+        self._writes = True
         self._mine = frozenset(tp.partition for tp in assigned if tp.topic == self._name)
         for partition in self._changes.keys() - self._mine:
             del self._changes[partition]
@@ -147,7 +153,8 @@ class CarriedTable:
         """Write at intervals. A change that is refused is an error: no state may be lost."""
         while True:
             await asyncio.sleep(self._interval_s)
-            await self.write()
+            if self._writes:
+                await self.write()
 
     async def write(self) -> None:
         """Write what has changed, and wait until it is kept."""

@@ -57,6 +57,7 @@ class Inbox(Generic[M]):
         self.name = name
         self.topic = topic
         self.assigned: frozenset[int] = frozenset()
+        self._acknowledges = True
         self._app = app
         self._bury = bury
         self._written = written
@@ -83,8 +84,16 @@ class Inbox(Generic[M]):
             if not prefix.is_open(event.message.offset):
                 event.ack()
 
+    def suspend(self) -> None:
+        """Acknowledge nothing until the next assignment: a later owner may have begun by then.
+
+        What is finished meanwhile comes again if it stays here, and is acknowledged then.
+        """
+        self._acknowledges = False
+
     def assign(self, assigned: set[TP]) -> None:
         """Take note of a rebalance: what is open in other partitions than these ends unheard."""
+        self._acknowledges = True
         self.assigned = frozenset(tp.partition for tp in assigned if tp.topic == self.name)
         for partition in self._prefixes.keys() - self.assigned:
             gone = self._prefixes.pop(partition)
@@ -142,7 +151,8 @@ class Inbox(Generic[M]):
 
     def _finish(self, prefix: Prefix[Event], offset: int) -> None:
         for event in prefix.finish(offset):
-            event.ack()
+            if self._acknowledges:
+                event.ack()
             self._room.release()
 
     def _reject(self, prefix: Prefix[Event], event: Event, error: Exception) -> None:

@@ -67,6 +67,9 @@ class _Running:
         """
         if self.carried is not None:
             await self.carried.write()
+            self.carried.suspend()
+        for inbox in self.inboxes.values():
+            inbox.suspend()
         floors = {tp: floor for inbox in self.inboxes.values() for tp, floor in inbox.floors()}
         if floors:
             await cast(Consumer, self.app.consumer)._commit(floors)
