@@ -71,7 +71,8 @@ async def test_a_broker_that_stays_away_is_unavailable_in_the_end(own_kafka: Kaf
         with pytest.raises(Unavailable):
             [each async for each in topic.read("s", 0)]
         stopping_s = asyncio.get_running_loop().time()
-    assert asyncio.get_running_loop().time() - stopping_s < 5
+    # Faust would wait for the broker for ever; how quickly it stops is not this test's matter.
+    assert asyncio.get_running_loop().time() - stopping_s < DEADLINE_S
 
 
 async def test_nobody_starts_where_no_broker_answers() -> None:
