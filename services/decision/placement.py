@@ -35,6 +35,8 @@ class Placed:
     captured: when the chunks since window_start were captured, by index.
     instruction: one that was given since the last decision, so that memory does not hold it yet.
     placement: how often the state was placed anew; an older answer is void.
+    pending: answers that are waited for.
+    touched_s: when a message came last, on the monotonic clock.
     """
 
     session_id: str
@@ -49,6 +51,8 @@ class Placed:
     instruction: str = ""
     placement: int = 0
     over: bool = False
+    pending: int = 0
+    touched_s: float = 0.0
     placing: asyncio.Lock = field(default_factory=asyncio.Lock)
     publishing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -86,8 +90,9 @@ class Placement:
 
     async def find(self, session_id: str) -> Placed:
         """Return a session, from its record when it is new here. SessionOver, SessionUnknown."""
-        if session_id in self._placed:
-            return self._placed[session_id]
+        if session := self._placed.get(session_id):
+            session.touched_s = time.monotonic()
+            return session
         record = await self.store.get(session_id)
         if record.closed:
             raise SessionOver
@@ -102,8 +107,19 @@ class Placement:
                 window_start=record.window_start,
                 window_unix_us=record.window_unix_us,
                 memory=record.memory,
+                touched_s=time.monotonic(),
             ),
         )
+
+    def forget_idle(self, idle_s: float) -> None:
+        """Let go of sessions that nothing came of for so long: they have moved to other replicas.
+
+        One that comes back is found by its record.
+        """
+        since_s = time.monotonic() - idle_s
+        for session in list(self._placed.values()):
+            if session.touched_s < since_s and not session.pending:
+                del self._placed[session.session_id]
 
     async def decoder(self, session: Placed) -> DecoderClient:
         """Return the decoder that holds a session's state, which is placed if it is nowhere."""

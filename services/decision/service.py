@@ -28,6 +28,9 @@ from soundflow.engine_session import Heard, NotOpen
 from soundflow.interaction import OpenTurn
 
 GROUP = "decision"
+# A session has a chunk every 400 ms, also of silence; after so long its partition has moved, or its
+# caller is away.
+IDLE_S = 30.0
 
 Inbound = Received[FeaturesMessage] | Received[SessionMessage]
 
@@ -50,12 +53,18 @@ class DecisionService:
                 GROUP, group, lambda received: self._handle(received, lanes), self._give_up
             )
             group.create_task(self._follow_sessions(lanes))
+            group.create_task(self._forget_idle())
             async for received in self.features.subscribe(GROUP):
                 await lanes.put(received.message.session_id, received)
 
     async def _follow_sessions(self, lanes: Lanes[Inbound]) -> None:
         async for received in self.sessions.subscribe(GROUP):
             await lanes.put(received.message.session_id, received)
+
+    async def _forget_idle(self) -> None:
+        while True:
+            await asyncio.sleep(IDLE_S / 2)
+            self.placement.forget_idle(IDLE_S)
 
     async def _handle(self, received: Inbound, lanes: Lanes[Inbound]) -> None:
         message = received.message
@@ -101,6 +110,13 @@ class DecisionService:
 
     async def _publish(self, answer: Answer, received: Inbound) -> None:
         """Wait for the drain; the newest chunk of the drained queue speaks for all."""
+        answer.session.pending += 1
+        try:
+            await self._publish_in_turn(answer, received)
+        finally:
+            answer.session.pending -= 1
+
+    async def _publish_in_turn(self, answer: Answer, received: Inbound) -> None:
         written: asyncio.Future[None] | None = None
         async with answer.session.publishing:  # in the order in which chunks were given
             try:

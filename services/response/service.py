@@ -1,6 +1,7 @@
 """Response: tell the caller of each decision, and speak the turns that it opens."""
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 
 from services.core import metrics
@@ -27,6 +28,7 @@ from soundflow.audio import CHUNK_MS
 from soundflow.interaction import Overrun
 
 GROUP = "response"
+IDLE_S = 30.0  # of a session that decides every 400 ms
 
 Inbound = Received[DecisionMessage] | Received[SessionMessage]
 
@@ -44,6 +46,7 @@ class _Session:
     finished: frozenset[int]
     newest_turn: int
     speaking: set[asyncio.Task[None]] = field(default_factory=set)
+    touched_s: float = field(default_factory=time.monotonic)
 
     def begin(self, turn: int) -> bool:
         """Note that a turn was named; False when it was begun or finished before."""
@@ -74,6 +77,7 @@ class ResponseService:
                 GROUP, group, lambda received: self._handle(received, lanes), self._give_up
             )
             group.create_task(self._follow_sessions(lanes))
+            group.create_task(self._forget_idle())
             async for received in self.decisions.subscribe(GROUP):
                 await lanes.put(received.message.session_id, received)
 
@@ -101,7 +105,18 @@ class ResponseService:
             if record.closed:
                 return None
             self._sessions[session_id] = self._known(record)
-        return self._sessions[session_id]
+        session = self._sessions[session_id]
+        session.touched_s = time.monotonic()
+        return session
+
+    async def _forget_idle(self) -> None:
+        """Let go of sessions that have moved to other replicas; the record finds them again."""
+        while True:
+            await asyncio.sleep(IDLE_S / 2)
+            since_s = time.monotonic() - IDLE_S
+            for session_id, session in list(self._sessions.items()):
+                if session.touched_s < since_s and not session.speaking:
+                    del self._sessions[session_id]
 
     def _known(self, record: SessionRecord) -> _Session:
         finished = frozenset(past.turn for past in record.turns)

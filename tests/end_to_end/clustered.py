@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -97,6 +97,11 @@ class Clusters:
     cluster: Callable[[], Cluster]
     folder: Path
     _parts: dict[Served, Parts] = field(default_factory=dict)
+    _left: dict[Served, dict[str, int]] = field(default_factory=dict)
+
+    def left(self, served: Served) -> dict[str, int]:
+        """Return what earlier tests have left on the cluster of a model; it is waited for once."""
+        return self._left.setdefault(served, {})
 
     async def of(self, served: Served) -> Parts:
         """Return the cluster of a model."""
@@ -138,16 +143,20 @@ class OnCluster:
     parts: Parts
     ingestion: IngestionService
     http: aiohttp.ClientSession
-    left: dict[str, int] = field(default_factory=dict)
+    left: dict[str, int]
 
     async def held(self) -> Mapping[str, int]:
-        """Return how many sessions each part keeps something of, as they say themselves."""
+        """Return how many sessions each part keeps something of, but for what was left before."""
+        counts = await self._held_in_all()
+        return {name: max(count - self.left.get(name, 0), 0) for name, count in counts.items()}
+
+    async def _held_in_all(self) -> Mapping[str, int]:
         await asyncio.sleep(LOOK_EVERY_S)
         counts = {"ingestion": self.ingestion.open_sessions, "places": await self._places()}
         counts["engine"] = await self._sum("decoder", "metrics", "soundflow_decoder_sessions")
         for kind in SERVICES:
             counts[kind] = await self._sum(kind, "admin", "soundflow_sessions_held")
-        return {name: max(count - self.left.get(name, 0), 0) for name, count in counts.items()}
+        return counts
 
     async def begin(self) -> None:
         """Wait until earlier sessions are gone; what is left then is not this test's."""
@@ -155,10 +164,9 @@ class OnCluster:
         async def free() -> bool:
             return not any((await self.held()).values())
 
-        try:
+        with suppress(TimeoutError):
             await until(free, within_s=FREED_WITHIN_S)
-        except TimeoutError:
-            self.left.update(await self.held())
+        self.left.update(await self._held_in_all())
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[Watched]:

@@ -161,9 +161,10 @@ async def _serving(
             yield Embedded(platform), ingestion, addresses
         return
     assert not isinstance(model, Model), "Triton serves a model by its name"
-    parts = await NOW.clusters.of(model or Served())
+    served = model or Served()
+    parts = await NOW.clusters.of(served)
     async with replica_of(parts, settings) as (ingestion, addresses):
-        inside = OnCluster(parts, ingestion, http)
+        inside = OnCluster(parts, ingestion, http, NOW.clusters.left(served))
         await inside.begin()
         yield inside, ingestion, addresses
 

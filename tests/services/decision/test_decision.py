@@ -169,6 +169,20 @@ async def test_a_session_without_a_record_ends_alone(rig: Rig) -> None:
     assert (await rig.announced(GIVEN_UP)).session_id == "nobody"
 
 
+async def test_a_session_that_moved_away_is_forgotten_and_found_again(rig: Rig) -> None:
+    await rig.keep_record("a")
+    for index in range(5):
+        await rig.send("a", index)
+        await rig.decided_up_to("a", index)
+    rig.service.placement.forget_idle(idle_s=60)
+    assert len(rig.service.placement) == 1
+    await until(lambda: not rig.service.placement._placed["a"].pending)
+    rig.service.placement.forget_idle(idle_s=0)
+    assert len(rig.service.placement) == 0
+    await rig.send("a", 5)
+    assert numbers(await rig.decided_up_to("a", 5)) == [(5, [])]
+
+
 class AwayStore(MemorySessionStore):
     """A store that cannot be written for a while."""
 
