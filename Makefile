@@ -94,13 +94,14 @@ compile = uv pip compile --universal --generate-hashes --no-emit-index-url --no-
 	--python-version
 
 lock: ## resolve the dependencies anew
-	$(compile) 3.11 --extra cluster --extra dev pyproject.toml -o requirements.lock
-	$(compile) 3.11 pyproject.toml stack/triton/requirements.in -o stack/triton/requirements.lock
+	$(compile) 3.11 --extra cluster --extra unified --extra dev pyproject.toml -o requirements.lock
+	$(compile) 3.11 --extra unified pyproject.toml stack/triton/requirements.in \
+		-o stack/triton/requirements.lock
 	$(compile) 3.11 --constraint requirements.lock docker/build.in -o docker/build.lock
 	$(compile) 3.11 --constraint requirements.lock --extra cluster pyproject.toml \
 		-o docker/services.lock
-	$(compile) 3.12 --constraint stack/triton/requirements.lock pyproject.toml docker/triton.in \
-		-o docker/triton.lock
+	$(compile) 3.12 --constraint stack/triton/requirements.lock --extra unified pyproject.toml \
+		docker/triton.in -o docker/triton.lock
 
 eval-asr: models ## word errors and delays of live transcription, against the same model offline
 	@$(BIN)/python -m bench.eval_asr
