@@ -31,30 +31,30 @@ def decoder_fields() -> dict[str, Any]:
     return dict(_config()["decoder"])
 
 
-def pcm_S() -> Floats:
-    """Return the clip in [-1, 1], padded with zeros to whole chunks."""
-    pcm = _array("pcm").astype(np.float32) / 32768
-    return np.pad(pcm, (0, -len(pcm) % CHUNK_SAMPLES))
+def pcm() -> Floats:
+    """Return the clip `(S,)` in [-1, 1], padded with zeros to whole chunks."""
+    samples = _array("pcm").astype(np.float32) / 32768
+    return np.pad(samples, (0, -len(samples) % CHUNK_SAMPLES))
 
 
 def chunks(session_id: str = "golden") -> list[Chunk]:
     """Return the clip as a session would send it."""
-    pieces = pcm_S().reshape(-1, CHUNK_SAMPLES)
-    return [Chunk(session_id, index, pcm) for index, pcm in enumerate(pieces)]
+    pieces = pcm().reshape(-1, CHUNK_SAMPLES)
+    return [Chunk(session_id, index, piece) for index, piece in enumerate(pieces)]
 
 
-def mel_MT() -> Floats:
-    """Return the whole clip's log-mel."""
+def mel() -> Floats:
+    """Return the whole clip's log-mel `(M, T)`."""
     return _array("mel")
 
 
-def features_whole_NFD() -> Floats:
-    """Return each chunk's features where the clip was given whole."""
+def features_whole() -> Floats:
+    """Return each chunk's features `(N, F, D)` where the clip was given whole."""
     return _array("features_whole")
 
 
-def features_prefix_NFD() -> Floats:
-    """Return each chunk's features where nothing after it had arrived."""
+def features_prefix() -> Floats:
+    """Return each chunk's features `(N, F, D)` where nothing after it had arrived."""
     return _array("features_prefix")
 
 
@@ -69,13 +69,13 @@ def decoder_weights() -> dict[str, Floats]:
     weights = _under("lm/")
     for name, rows in (("transformer.wte.weight", "wte_rows"), ("lm_head.weight", "head_rows")):
         table = np.zeros((fields["padded_vocab_size"], fields["n_embd"]), np.float32)
-        table[used_ids_V()] = _array(rows)
+        table[used_ids()] = _array(rows)
         weights[name] = table
     return weights
 
 
-def used_ids_V() -> Ids:
-    """Return the ids whose rows of the two embedding tables are not zero."""
+def used_ids() -> Ids:
+    """Return the ids `(V,)` whose rows of the two embedding tables are not zero."""
     return _array("used_ids")
 
 
@@ -87,13 +87,13 @@ def prefix_ids() -> list[int]:
 def turns() -> list[list[int]]:
     """Return the tokens of every turn, one turn a chunk; a silent chunk's is one token.
 
-    The session heard the clip, 3 chunks of silence, and both again: `tests.golden.tower` has them.
+    The session heard the clip, 3 chunks of silence, and both again: `tests.golden.published` has them.
     """
     ends = np.cumsum(_array("turn_lengths"))
     return [[int(token) for token in turn] for turn in np.split(_array("tokens"), ends[:-1])]
 
 
-def step_logits_V() -> list[Floats]:
+def step_logits() -> list[Floats]:
     """Return, turn by turn, the logits `(n, V)` before each of the turn's n tokens."""
     ends = np.cumsum(_array("turn_lengths"))
     return list(np.split(_array("step_logits"), ends[:-1]))
