@@ -87,7 +87,7 @@ def prefix_ids() -> list[int]:
 def turns() -> list[list[int]]:
     """Return the tokens of every turn, one turn a chunk; a silent chunk's is one token.
 
-    The session heard the clip, 3 chunks of silence, and both again: `tests.golden.published` has them.
+    What was heard: `tests.golden.published.conversation`.
     """
     ends = np.cumsum(_array("turn_lengths"))
     return [[int(token) for token in turn] for turn in np.split(_array("tokens"), ends[:-1])]

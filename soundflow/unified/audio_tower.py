@@ -1,0 +1,147 @@
+"""The audio tower: one chunk's log-mel frames to the frames that the language model hears.
+
+Modules carry the names of the published weights. Shape suffixes: B chunks, M mel bands, T mel
+frames (10 ms apart), P positions (20 ms), H heads, D width.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812  # torch's own name for it
+from torch import Tensor, nn
+
+from soundflow.audio import CHUNK_SAMPLES
+from soundflow.frontend import HOP_SAMPLES
+
+CHUNK_FRAMES = CHUNK_SAMPLES // HOP_SAMPLES  # 40
+CONVOLUTION_STRIDE = 2
+POOLED = 2
+CHUNK_OUTPUTS = CHUNK_FRAMES // CONVOLUTION_STRIDE // POOLED  # 10
+
+LONGEST_WAVELENGTH = 10_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderConfig:
+    """What a tower is built by.
+
+    output_width: that of the language model which hears it.
+    context_chunks: how many chunks before its own each chunk sees; the published towers see none.
+    """
+
+    mels: int = 128
+    width: int = 1280
+    layers: int = 32
+    heads: int = 20
+    ffn: int = 5120
+    output_width: int = 2048
+    max_positions: int = 1500
+    context_chunks: int = 0
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads or self.width % 2:
+            raise ValueError(f"{self.width=} must be even, and split among {self.heads=}")
+        if self.context_chunks < 0 or self.window_positions > self.max_positions:
+            raise ValueError(f"{self.context_chunks=} does not fit in {self.max_positions=}")
+
+    @property
+    def window_chunks(self) -> int:
+        """How many chunks the tower looks at to encode one."""
+        return 1 + self.context_chunks
+
+    @property
+    def window_positions(self) -> int:
+        """How many positions those are."""
+        return self.window_chunks * CHUNK_FRAMES // CONVOLUTION_STRIDE
+
+
+class AudioTower(nn.Module):
+    """Whisper's encoder, over one window at a time, pooled and projected.
+
+    Positions count from the window's beginning, and nothing crosses its borders; so a chunk's
+    frames depend on what it is given, not on when in the session it came.
+    """
+
+    positions_PD: Tensor
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.conv1 = nn.Conv1d(config.mels, config.width, kernel_size=3, padding=1)
+        self.conv2 = nn.Conv1d(
+            config.width, config.width, kernel_size=3, stride=CONVOLUTION_STRIDE, padding=1
+        )
+        positions_PD = _sinusoids(config.window_positions, config.width)
+        self.register_buffer("positions_PD", positions_PD, persistent=False)
+        self.layers = nn.ModuleList(_Layer(config) for _ in range(config.layers))
+        self.ln_post = nn.LayerNorm(config.width)
+        self.proj = nn.Linear(config.width, config.output_width)
+        # The published files hold it; nothing that streams uses it.
+        self.audio_bos_eos_token = nn.Embedding(2, config.output_width)
+
+    def forward(self, windows_BMT: Tensor) -> Tensor:
+        """Return the `(B, 10, output_width)` frames of each window's newest chunk.
+
+        T is 40 for each of `window_chunks`, the oldest first.
+        """
+        expected = (self.config.mels, self.config.window_chunks * CHUNK_FRAMES)
+        if windows_BMT.shape[1:] != expected:
+            raise ValueError(f"a window is {expected}, got {windows_BMT.shape=}")
+        hidden_BDT = F.gelu(self.conv1(windows_BMT))
+        hidden_BPD = F.gelu(self.conv2(hidden_BDT)).transpose(1, 2) + self.positions_PD
+        for layer in self.layers:
+            hidden_BPD = layer(hidden_BPD)
+        own_BPD = hidden_BPD[:, -CHUNK_OUTPUTS * POOLED :]
+        pooled_BPD = F.avg_pool1d(own_BPD.transpose(1, 2), POOLED).transpose(1, 2)
+        frames_BPD: Tensor = self.proj(self.ln_post(pooled_BPD))
+        return frames_BPD
+
+
+class _Layer(nn.Module):
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.self_attn = _Attention(config)
+        self.self_attn_layer_norm = nn.LayerNorm(config.width)
+        self.fc1 = nn.Linear(config.width, config.ffn)
+        self.fc2 = nn.Linear(config.ffn, config.width)
+        self.final_layer_norm = nn.LayerNorm(config.width)
+
+    def forward(self, hidden_BPD: Tensor) -> Tensor:
+        hidden_BPD = hidden_BPD + self.self_attn(self.self_attn_layer_norm(hidden_BPD))
+        inner_BPF = F.gelu(self.fc1(self.final_layer_norm(hidden_BPD)))
+        output_BPD: Tensor = hidden_BPD + self.fc2(inner_BPF)
+        return output_BPD
+
+
+class _Attention(nn.Module):
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.q_proj = nn.Linear(config.width, config.width)
+        self.k_proj = nn.Linear(config.width, config.width, bias=False)
+        self.v_proj = nn.Linear(config.width, config.width)
+        self.out_proj = nn.Linear(config.width, config.width)
+
+    def forward(self, hidden_BPD: Tensor) -> Tensor:
+        attended_BHPD = F.scaled_dot_product_attention(
+            self._by_head(self.q_proj(hidden_BPD)),
+            self._by_head(self.k_proj(hidden_BPD)),
+            self._by_head(self.v_proj(hidden_BPD)),
+        )
+        output_BPD: Tensor = self.out_proj(attended_BHPD.transpose(1, 2).flatten(2))
+        return output_BPD
+
+    def _by_head(self, projected_BPD: Tensor) -> Tensor:
+        batch, positions, width = projected_BPD.shape
+        split = (batch, positions, self.heads, width // self.heads)
+        return projected_BPD.view(split).transpose(1, 2)
+
+
+def _sinusoids(positions: int, width: int) -> Tensor:
+    """Return Whisper's `(P, D)`: sines, then cosines, the shortest wavelength first."""
+    half = width // 2
+    step = math.log(LONGEST_WAVELENGTH) / (half - 1)
+    frequencies_D = torch.exp(-step * torch.arange(half))
+    angles_PD = torch.arange(positions)[:, None] * frequencies_D
+    return torch.cat([angles_PD.sin(), angles_PD.cos()], dim=1)
