@@ -11,10 +11,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812  # torch's own name for it
 from torch import Tensor, nn
 
-from soundflow.audio import CHUNK_SAMPLES
-from soundflow.frontend import HOP_SAMPLES
+from soundflow.unified.logmel import CHUNK_FRAMES
 
-CHUNK_FRAMES = CHUNK_SAMPLES // HOP_SAMPLES  # 40
 CONVOLUTION_STRIDE = 2
 POOLED = 2
 CHUNK_OUTPUTS = CHUNK_FRAMES // CONVOLUTION_STRIDE // POOLED  # 10

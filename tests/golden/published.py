@@ -5,7 +5,8 @@ from functools import cache
 import numpy as np
 import torch
 
-from soundflow.unified.audio_tower import CHUNK_FRAMES, AudioTower, EncoderConfig
+from soundflow.unified.audio_tower import AudioTower, EncoderConfig
+from soundflow.unified.logmel import CHUNK_FRAMES
 from tests import golden
 
 # What log-mel makes of zeros: log10 of the floor, 1e-10, as Whisper scales it.
