@@ -23,8 +23,8 @@ class Speaking(Enum):
 class Verdict:
     """What one session's drained queue led to.
 
-    unsettled: silent, but what was heard is still being worked out; the session is stepped by
-    `speak`, as if it spoke, before it listens again.
+    unsettled: silent, but what was heard is still being worked out; the session is stepped as if
+    it spoke before it listens again.
     window_start: a session that is opened with `memory` and hears the chunks from here on is as
     this one is now; None = as the verdict before said.
     """
@@ -42,6 +42,17 @@ class Spoken:
 
     pieces: tuple[Piece, ...]
     speaking: Speaking
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """What a step led to, in the order of its arguments.
+
+    heard: None = not decided yet. What fails for one session alone is returned in its place.
+    """
+
+    heard: Sequence[Verdict | Exception | None]
+    spoken: Sequence[Spoken | Exception]
 
 
 class Decoder(Protocol[StateT]):
@@ -72,19 +83,19 @@ class Decoder(Protocol[StateT]):
         """
         ...
 
-    def listen(
-        self, batch: Sequence[tuple[StateT, Sequence[Features]]]
-    ) -> Sequence[Verdict | Exception]:
-        """Hear each session's whole drained queue, and decide once for each.
+    def step(
+        self,
+        hearing: Sequence[tuple[StateT, Sequence[Features]]],
+        speaking: Sequence[tuple[StateT, Sequence[Features]]],
+    ) -> Stepped:
+        """Go on, by one bounded step, with all sessions that have something to hear or to say.
 
-        What fails for one session alone is returned in its place; an error raised fails them all.
-        """
-        ...
-
-    def speak(self, batch: Sequence[StateT]) -> Sequence[Spoken | Exception]:
-        """Advance each session whose last verdict was `respond` or unsettled, by one step.
-
-        Failures are returned as by `listen`.
+        hearing: with each its whole drained queue, to decide on once; where that is not decided
+        yet, the session comes again with nothing new, until it is.
+        speaking: those whose last verdict was `respond` or unsettled, each with what waits in its
+        queue, oldest first. That is not heard yet, and will be drained later; a decoder may look
+        at it to see whether it should stop speaking.
+        An error raised fails all sessions of the step.
         """
         ...
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar, TypeVarTuple
 
-from soundflow.decoder import Decoder, Speaking, Spoken, Verdict
+from soundflow.decoder import Decoder, Speaking, Spoken, Stepped, Verdict
 from soundflow.engine_session import (
     Drained,
     EngineError,
@@ -36,7 +36,6 @@ from soundflow.interaction import (
 )
 
 StateT = TypeVar("StateT")
-InputT = TypeVar("InputT")
 ResultT = TypeVar("ResultT")
 Args = TypeVarTuple("Args")
 
@@ -163,23 +162,23 @@ class Engine(Generic[StateT]):
 
     async def _step(self) -> bool:
         """Advance every session that can go on; False when there is none."""
-        hearing = [s for s in self._sessions.values() if s.mode is Mode.LISTENING and s.queue]
-        if hearing:
-            await self._listen(hearing)
-        # Found only now: what was heard may have opened turns, and closed sessions must not speak.
-        speaking = [s for s in self._sessions.values() if s.mode is Mode.SPEAKING and not s.waiting]
-        if speaking:
-            await self._speak(speaking)
-        return bool(hearing or speaking)
-
-    async def _listen(self, sessions: list[Session[StateT]]) -> None:
-        for session in sessions:
-            session.drain()
-        batch = [(s.state, [queued.features for queued in s.in_step.queue]) for s in sessions]
-        for session, verdict in zip(
-            sessions, await self._step_decoder(self._decoder.listen, batch), strict=True
-        ):
-            self._decide(session, verdict)
+        sessions = self._sessions.values()
+        hearing = [s for s in sessions if s.mode is Mode.LISTENING and (s.undecided or s.queue)]
+        speaking = [s for s in sessions if s.mode is Mode.SPEAKING and not s.waiting]
+        if not hearing and not speaking:
+            return False
+        for session in speaking:
+            session.waiting = True  # before the step: `ready` may come while it runs
+        stepped = await self._step_decoder(
+            [(session.state, session.drain()) for session in hearing],
+            [(session.state, session.overheard()) for session in speaking],
+        )
+        for session, verdict in zip(hearing, stepped.heard, strict=True):
+            if verdict is not None:
+                self._decide(session, verdict)
+        for session, spoken in zip(speaking, stepped.spoken, strict=True):
+            self._say(session, spoken)
+        return True
 
     def _decide(self, session: Session[StateT], verdict: Verdict | Exception) -> None:
         if isinstance(verdict, Exception):
@@ -198,15 +197,6 @@ class Engine(Generic[StateT]):
         decision = Decision(session.session_id, newest, action, turns)
         session.answer(drained, decision)
         session.end_replay()
-
-    async def _speak(self, sessions: list[Session[StateT]]) -> None:
-        for session in sessions:
-            session.waiting = True  # before the step: `ready` may come while it runs
-        states = [session.state for session in sessions]
-        for session, step in zip(
-            sessions, await self._step_decoder(self._decoder.speak, states), strict=True
-        ):
-            self._say(session, step)
 
     def _say(self, session: Session[StateT], step: Spoken | Exception) -> None:
         if isinstance(step, Exception):
@@ -257,17 +247,18 @@ class Engine(Generic[StateT]):
 
     async def _step_decoder(
         self,
-        step: Callable[[Sequence[InputT]], Sequence[ResultT | Exception]],
-        batch: Sequence[InputT],
-    ) -> Sequence[ResultT | Exception]:
+        hearing: Sequence[tuple[StateT, Sequence[Features]]],
+        speaking: Sequence[tuple[StateT, Sequence[Features]]],
+    ) -> Stepped:
         """Step a batch: one result for each; whatever the model does, the loop goes on."""
         try:
-            results = await self._on_thread(step, batch)
-            if len(results) != len(batch):
-                raise EngineError(f"{len(results)} results for a batch of {len(batch)}")
+            stepped = await self._on_thread(self._decoder.step, hearing, speaking)
+            results = len(stepped.heard), len(stepped.spoken)
+            if results != (len(hearing), len(speaking)):
+                raise EngineError(f"{results} results for {len(hearing)} and {len(speaking)}")
         except Exception as error:
-            return [error] * len(batch)
-        return results
+            return Stepped([error] * len(hearing), [error] * len(speaking))
+        return stepped
 
     async def _on_thread(self, call: Callable[[*Args], ResultT], *args: *Args) -> ResultT:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call, *args)

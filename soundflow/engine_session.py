@@ -152,11 +152,26 @@ class Session(Generic[StateT]):
         waiting = (*self.in_step.queue, *self.queue)
         return waiting[0].features.index if waiting else self.next_index
 
-    def drain(self) -> None:
-        """Let the next step hear what is queued; when replayed, chunk by chunk, as it was."""
+    @property
+    def undecided(self) -> bool:
+        """Whether it was given a queue to hear that is not decided on yet."""
+        return bool(self.in_step.queue)
+
+    def drain(self) -> list[Features]:
+        """Take what the next step hears: what is queued; when replayed, chunk by chunk, as it was.
+
+        Nothing while it is undecided.
+        """
+        if self.undecided:
+            return []
         chunks = 1 if self.replaying else len(self.queue)
         drained = tuple(self.queue.popleft() for _ in range(chunks))
         self.in_step, self.dropped = Drained(drained, self.dropped), None
+        return [queued.features for queued in drained]
+
+    def overheard(self) -> list[Features]:
+        """Return what waits while the session speaks; replayed speech goes on as it did then."""
+        return [] if self.replaying else [queued.features for queued in self.queue]
 
     def remember(self, verdict: Verdict) -> None:
         """Note where the decoder would begin again: with all that callers do not have yet."""

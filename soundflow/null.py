@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from soundflow.audio import Chunk
-from soundflow.decoder import Speaking, Spoken, Verdict
+from soundflow.decoder import Speaking, Spoken, Stepped, Verdict
 from soundflow.features import Features, TensorSpec
 from soundflow.interaction import (
     Ability,
@@ -77,16 +77,14 @@ class NullDecoder:
         """Make a session that goes on after its history."""
         return NullState(spec.instruction, turn=max((past.turn for past in history), default=0))
 
-    def listen(self, batch: Sequence[tuple[NullState, Sequence[Features]]]) -> list[Verdict]:
-        """Decide by counting."""
-        return [self._decide(state, queue) for state, queue in batch]
-
-    def speak(self, batch: Sequence[NullState]) -> list[Spoken]:
-        """Say all at once."""
-        spoken = [Spoken(tuple(state.to_say), Speaking.DONE) for state in batch]
-        for state in batch:
-            state.to_say = []
-        return spoken
+    def step(
+        self,
+        hearing: Sequence[tuple[NullState, Sequence[Features]]],
+        speaking: Sequence[tuple[NullState, Sequence[Features]]],
+    ) -> Stepped:
+        """Decide by counting; say all at once."""
+        heard = [self._decide(state, queue) for state, queue in hearing]
+        return Stepped(heard, [self._say(state) for state, _ in speaking])
 
     def instruct(self, state: NullState, text: str) -> None:
         """Remember it."""
@@ -111,3 +109,7 @@ class NullDecoder:
         # What it counts by is the index, but the newest chunk's number is still to be said.
         start = TurnStart(state.turn, Kind.NOTICE)
         return Verdict(Action.RESPOND, (start,), window_start=queue[-1].index)
+
+    def _say(self, state: NullState) -> Spoken:
+        pieces, state.to_say = tuple(state.to_say), []
+        return Spoken(pieces, Speaking.DONE)

@@ -10,7 +10,7 @@ from soundflow.cascade.session import CascadeSession, Parts
 from soundflow.cascade.turn_end import TurnEnd
 from soundflow.cascade.whisper import WhisperRuntime
 from soundflow.checkpoint import CheckpointError
-from soundflow.decoder import Spoken, Verdict
+from soundflow.decoder import Stepped
 from soundflow.features import Features
 from soundflow.interaction import Ability, ModelInfo, PastTurn, SessionSpec
 
@@ -81,15 +81,14 @@ class CascadeDecoder:
         """Make a session."""
         return CascadeSession(spec, history, self._parts, self._ready, memory)
 
-    def listen(
-        self, batch: Sequence[tuple[CascadeSession, Sequence[Features]]]
-    ) -> Sequence[Verdict | Exception]:
-        """Let each session hear its queue."""
-        return [_guarded(session.listen, queue) for session, queue in batch]
-
-    def speak(self, batch: Sequence[CascadeSession]) -> Sequence[Spoken | Exception]:
-        """Let each session say what is ready."""
-        return [_guarded(session.speak) for session in batch]
+    def step(
+        self,
+        hearing: Sequence[tuple[CascadeSession, Sequence[Features]]],
+        speaking: Sequence[tuple[CascadeSession, Sequence[Features]]],
+    ) -> Stepped:
+        """Let each session hear its queue, or say what is ready."""
+        heard = [_guarded(session.listen, queue) for session, queue in hearing]
+        return Stepped(heard, [_guarded(session.speak) for session, _ in speaking])
 
     def instruct(self, state: CascadeSession, text: str) -> None:
         """Follow a typed instruction."""

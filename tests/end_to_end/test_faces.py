@@ -24,7 +24,7 @@ from services.ingestion.config import IngestionConfig
 from services.ingestion.servers import Addresses, run_servers
 from services.serve import serve
 from soundflow.audio import Chunk
-from soundflow.decoder import Verdict
+from soundflow.decoder import Stepped
 from soundflow.engine import QUEUE_CHUNKS
 from soundflow.features import Features
 from soundflow.models import Model, load_model
@@ -445,9 +445,13 @@ class HeldDecoder(NullDecoder):
         super().__init__()
         self.go_on = threading.Event()
 
-    def listen(self, batch: Sequence[tuple[NullState, Sequence[Features]]]) -> list[Verdict]:
+    def step(
+        self,
+        hearing: Sequence[tuple[NullState, Sequence[Features]]],
+        speaking: Sequence[tuple[NullState, Sequence[Features]]],
+    ) -> Stepped:
         assert self.go_on.wait(DEADLINE_S)
-        return super().listen(batch)
+        return super().step(hearing, speaking)
 
 
 @OWN_MODEL

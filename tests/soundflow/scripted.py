@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from soundflow.decoder import Speaking, Spoken, Verdict
+from soundflow.decoder import Speaking, Spoken, Stepped, Verdict
 from soundflow.engine import Engine
 from soundflow.engine_session import Heard
 from soundflow.features import Features
@@ -47,7 +47,7 @@ class Script:
     """A session's state: what it decides and says, and what it was asked."""
 
     name: str
-    verdicts: list[Verdict | Exception] = field(default_factory=list)
+    verdicts: list[Verdict | Exception | None] = field(default_factory=list)
     speech: list[Spoken | Exception] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     memory: str = ""
@@ -91,15 +91,26 @@ class ScriptedDecoder:
         script.asked += [past.text for past in history]
         return script
 
-    def listen(
-        self, batch: Sequence[tuple[Script, Sequence[Features]]]
-    ) -> Sequence[Verdict | Exception]:
-        self._step("listen", {s.name: [f.index for f in queue] for s, queue in batch})
-        return [state.verdicts.pop(0) if state.verdicts else SILENT for state, _ in batch]
-
-    def speak(self, batch: Sequence[Script]) -> Sequence[Spoken | Exception]:
-        self._step("speak", [state.name for state in batch])
-        return [state.speech.pop(0) if state.speech else DONE for state in batch]
+    def step(
+        self,
+        hearing: Sequence[tuple[Script, Sequence[Features]]],
+        speaking: Sequence[tuple[Script, Sequence[Features]]],
+    ) -> Stepped:
+        if hearing:
+            self.log.append(("listen", {s.name: [f.index for f in queue] for s, queue in hearing}))
+        if speaking:
+            self.log.append(("speak", [state.name for state, _ in speaking]))
+            self.log.append(
+                ("overhear", {s.name: [f.index for f in queue] for s, queue in speaking})
+            )
+        if self._held:
+            assert self._allowed.acquire(timeout=DEADLINE_S)
+        if self.raises:
+            raise self.raises
+        return Stepped(
+            [state.verdicts.pop(0) if state.verdicts else SILENT for state, _ in hearing],
+            [state.speech.pop(0) if state.speech else DONE for state, _ in speaking],
+        )
 
     def instruct(self, state: Script, text: str) -> None:
         state.asked.append(text)
@@ -110,13 +121,6 @@ class ScriptedDecoder:
 
     def close(self, state: Script) -> None:
         self.log.append(("close", state.name))
-
-    def _step(self, call: str, batch: object) -> None:
-        self.log.append((call, batch))
-        if self._held:
-            assert self._allowed.acquire(timeout=DEADLINE_S)
-        if self.raises:
-            raise self.raises
 
 
 @dataclass
@@ -130,7 +134,7 @@ class Bench:
         self,
         name: str,
         *,
-        verdicts: Sequence[Verdict | Exception] = (),
+        verdicts: Sequence[Verdict | Exception | None] = (),
         speech: Sequence[Spoken | Exception] = (),
         past: Past = NOTHING_PAST,
     ) -> Script:

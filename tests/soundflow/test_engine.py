@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from soundflow.decoder import Speaking, Verdict
+from soundflow.decoder import Speaking, Stepped, Verdict
 from soundflow.engine_session import KEPT_ANSWERS, EngineError, NotOpen, OutOfOrder
 from soundflow.engine_turns import KEPT_ENDED_TURNS
 from soundflow.interaction import (
@@ -138,7 +138,64 @@ async def test_an_overrun_drops_the_oldest_says_so_and_answers_everyone() -> Non
         assert (await bench.heard("a", 7)).dropped is None
 
 
+async def test_what_is_not_decided_yet_is_stepped_on_before_anything_new_is_drained(
+    bench: Bench,
+) -> None:
+    await bench.open(
+        "a", verdicts=[None, None, respond(1)], speech=[says(ended(1), then=Speaking.DONE)]
+    )
+    bench.decoder.hold()
+    slow = bench.hear("a", 0)
+    await bench.logged("listen", 1)
+    queued, repeated = bench.hear("a", 1), bench.hear("a", 0)
+    bench.decoder.release()
+    answers = await asyncio.wait_for(asyncio.gather(slow, repeated, queued), DEADLINE_S)
+    assert [answer.decision.index for answer in answers] == [0, 0, 1]
+    assert [answer.decision.action for answer in answers[1:]] == [Action.RESPOND, Action.SILENT]
+    assert bench.decoder.batches("listen") == [{"a": [0]}, {"a": []}, {"a": []}, {"a": [1]}]
+
+
+async def test_one_that_is_not_decided_yet_holds_up_nobody(bench: Bench) -> None:
+    await bench.open("slow", verdicts=[None, None, None])
+    await bench.open("quick")
+    bench.decoder.hold()
+    slow = bench.hear("slow", 0)
+    await bench.logged("listen", 1)
+    quick = bench.hear("quick", 0)
+    bench.decoder.let(2)
+    assert (await asyncio.wait_for(quick, DEADLINE_S)).decision.index == 0
+    assert not slow.done()
+    bench.decoder.release()
+    assert (await asyncio.wait_for(slow, DEADLINE_S)).decision.index == 0
+
+
+async def test_one_that_is_closed_before_it_is_decided_answers_that_it_is_not_open(
+    bench: Bench,
+) -> None:
+    await bench.open("a", verdicts=[None, respond(1)])
+    bench.decoder.hold()
+    heard = bench.hear("a", 0)
+    await bench.logged("listen", 1)
+    closing = asyncio.create_task(bench.engine.close("a"))
+    with pytest.raises(NotOpen):
+        await asyncio.wait_for(heard, DEADLINE_S)
+    bench.decoder.release()
+    await closing
+    assert bench.decoder.batches("listen") == [{"a": [0]}]
+
+
 # Speaking
+
+
+async def test_a_session_that_speaks_is_shown_what_waits_in_its_queue(bench: Bench) -> None:
+    script = await bench.open("a", verdicts=[respond(1)], speech=[WAITING])
+    await bench.heard("a", 0)
+    await bench.logged("speak", 1)
+    queued = [bench.hear("a", 1), bench.hear("a", 2)]
+    bench.decoder.ready(script)
+    await asyncio.wait_for(asyncio.gather(*queued), DEADLINE_S)
+    assert bench.decoder.batches("overhear") == [{"a": []}, {"a": [1, 2]}]
+    assert bench.decoder.batches("listen") == [{"a": [0]}, {"a": [1, 2]}]
 
 
 async def test_a_session_that_speaks_does_not_touch_its_queue(bench: Bench) -> None:
@@ -375,8 +432,6 @@ async def test_a_closed_session_is_never_stepped_again(bench: Bench) -> None:
     bench.decoder.let(1)  # a is heard; its speech is in the step that waits now
     await bench.logged("speak", 1)
     heard.append(bench.hear("b", 0))
-    bench.decoder.let(1)  # a has more to say; before that b is heard, in the step that waits now
-    await bench.logged("listen", 2)
     closing = asyncio.create_task(bench.engine.close("a"))
     bench.decoder.release()
     await asyncio.wait_for(asyncio.gather(closing, *heard), DEADLINE_S)
@@ -461,6 +516,6 @@ async def test_a_decoder_that_answers_for_fewer_sessions_fails_that_step_alone(
 ) -> None:
     await bench.open("a")
     with monkeypatch.context() as patched:
-        patched.setattr(bench.decoder, "listen", lambda batch: [])
+        patched.setattr(bench.decoder, "step", lambda hearing, speaking: Stepped((), ()))
         assert (await bench.heard("a", 0)).decision.action is Action.SILENT
     assert (await bench.heard("a", 1)).decision.index == 1

@@ -74,6 +74,17 @@ async def test_what_was_decided_on_is_heard_chunk_by_chunk_and_the_rest_together
     assert bench.decoder.batches("listen") == expected
 
 
+async def test_replayed_speech_is_not_shown_what_waits(bench: Bench) -> None:
+    past = Past(window_start=10, decided=12)
+    script = await bench.open("a", verdicts=[respond(1)], speech=[WAITING], past=past)
+    await bench.heard("a", 10)
+    await bench.logged("speak", 1)
+    answers = [bench.hear("a", index) for index in range(11, 14)]
+    bench.decoder.ready(script)
+    await asyncio.wait_for(asyncio.gather(*answers), DEADLINE_S)
+    assert bench.decoder.batches("overhear") == [{"a": []}, {"a": []}]
+
+
 async def test_the_decoder_gets_the_finished_turns_and_its_memory(bench: Bench) -> None:
     script = await bench.open("a", past=Past((FINISHED,), memory="what was"))
     assert script.asked == ["done"]
@@ -81,7 +92,7 @@ async def test_the_decoder_gets_the_finished_turns_and_its_memory(bench: Bench) 
 
 
 async def test_an_answer_says_where_the_decoder_would_begin_again(bench: Bench) -> None:
-    verdicts: list[Verdict | Exception] = [
+    verdicts: list[Verdict | Exception | None] = [
         Verdict(Action.SILENT, window_start=7, memory="seven"),
         SILENT,  # says nothing of it: as before
         RuntimeError("no"),

@@ -97,17 +97,24 @@ class Stage:
         model.decoder.start(lambda state: self.changed.set())
 
     def decide(self, batch: Sequence[tuple[Any, Sequence[Features]]]) -> list[Verdict]:
-        verdicts = self.model.decoder.listen(batch)
-        assert len(verdicts) == len(batch)
-        for verdict in verdicts:
-            assert isinstance(verdict, Verdict)
-        return list(verdicts)  # type: ignore[arg-type]
+        verdicts: dict[int, Verdict] = {}
+        left = dict(enumerate(batch))
+        while left:
+            stepped = self.model.decoder.step(list(left.values()), ())
+            assert (len(stepped.heard), len(stepped.spoken)) == (len(left), 0)
+            for place, verdict in zip(list(left), stepped.heard, strict=True):
+                left[place] = (left[place][0], ())  # where it is not decided yet, with nothing new
+                if verdict is not None:
+                    assert isinstance(verdict, Verdict)
+                    verdicts[place] = verdict
+                    del left[place]
+        return [verdicts[place] for place in range(len(batch))]
 
     def say(self, state: Any) -> list[Piece]:
         pieces: list[Piece] = []
         while True:
             self.changed.clear()
-            [spoken] = self.model.decoder.speak([state])
+            [spoken] = self.model.decoder.step((), [(state, ())]).spoken
             assert isinstance(spoken, Spoken)
             pieces += spoken.pieces
             if spoken.speaking is Speaking.DONE:

@@ -40,7 +40,7 @@ class Rig:
         steps: list[Spoken] = []
         while True:
             self.changed.clear()
-            [step] = self.decoder.speak([state])
+            [step] = self.decoder.step((), [(state, ())]).spoken
             assert isinstance(step, Spoken)
             steps.append(step)
             if step.speaking is Speaking.DONE:
@@ -77,7 +77,7 @@ def deaf(index: int) -> Features:
 def ask(rig: Rig, state: CascadeSession) -> Verdict:
     """Let a session hear a question and what follows until it decides to answer."""
     for index in range(6):
-        [verdict] = rig.decoder.listen([(state, [chunk(index, speech=index < 3)])])
+        [verdict] = rig.decoder.step([(state, [chunk(index, speech=index < 3)])], ()).heard
         assert isinstance(verdict, Verdict)
         if verdict.action is Action.RESPOND:
             return verdict
@@ -93,7 +93,7 @@ def test_it_does_everything_that_there_is_to_do(rig: Rig) -> None:
 def test_a_session_that_fails_costs_another_of_its_batch_nothing(rig: Rig) -> None:
     broken, sound = rig.decoder.open(TRANSCRIBE, []), rig.decoder.open(TRANSCRIBE, [])
     queue = [chunk(0, speech=True), chunk(1, speech=True)]
-    failed, verdict = rig.decoder.listen([(broken, [deaf(0)]), (sound, queue)])
+    failed, verdict = rig.decoder.step([(broken, [deaf(0)]), (sound, queue)], ()).heard
     assert isinstance(failed, KeyError)
     assert isinstance(verdict, Verdict)
     assert [start.kind for start in verdict.turns] == [Kind.TRANSCRIPT]
@@ -105,25 +105,25 @@ def test_one_that_fails_while_it_speaks_costs_another_nothing(
 ) -> None:
     broken, sound = rig.decoder.open(TRANSCRIBE, []), rig.decoder.open(TRANSCRIBE, [])
     queue = [chunk(0, speech=True), chunk(1, speech=True)]
-    rig.decoder.listen([(broken, queue), (sound, queue)])
+    rig.decoder.step([(broken, queue), (sound, queue)], ())
     monkeypatch.setattr(rig.whisper, "submit", failing_once(rig.whisper.submit))
-    failed, spoken = rig.decoder.speak([broken, sound])
+    failed, spoken = rig.decoder.step((), [(broken, ()), (sound, ())]).spoken
     assert isinstance(failed, ZeroDivisionError)
     assert isinstance(spoken, Spoken)
 
 
 def test_sessions_are_told_apart_when_they_are_ready(rig: Rig) -> None:
     states = [rig.decoder.open(TRANSCRIBE, []) for _ in range(2)]
-    rig.decoder.listen([(state, [chunk(0, speech=True)]) for state in states])
-    rig.decoder.speak(states)
+    rig.decoder.step([(state, [chunk(0, speech=True)]) for state in states], ())
+    rig.decoder.step((), [(state, ()) for state in states])
     rig.whisper.work()
     assert rig.readied == states
 
 
 def test_closing_in_the_middle_of_a_pass_leaves_no_pass(rig: Rig) -> None:
     state = rig.decoder.open(TRANSCRIBE, [])
-    rig.decoder.listen([(state, [chunk(0, speech=True)])])
-    rig.decoder.speak([state])
+    rig.decoder.step([(state, [chunk(0, speech=True)])], ())
+    rig.decoder.step((), [(state, ())])
     assert len(rig.whisper.unanswered) == 1
     rig.decoder.close(state)
     assert rig.whisper.unanswered == []
