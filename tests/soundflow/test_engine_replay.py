@@ -18,7 +18,7 @@ from soundflow.interaction import (
     SessionSpec,
     TurnStart,
 )
-from tests.soundflow.scripted import SILENT, Bench, ended, respond, running, says
+from tests.soundflow.scripted import SILENT, WAITING, Bench, ended, respond, running, says
 from tests.waiting import DEADLINE_S
 
 OPEN = OpenTurn(4, Kind.NOTICE, 12)
