@@ -1,12 +1,14 @@
 """Perception: turn each chunk into features, carrying each session's small front-end state."""
 
 import asyncio
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from functools import partial
 
 from services.core import metrics
 from services.core.clock import unix_us
-from services.core.lanes import Lanes
+from services.core.lanes import Lanes, riding_out
 from services.core.messages import GIVEN_UP, AudioMessage, Closed, FeaturesMessage, SessionMessage
 from services.inference.port import EncoderClient
 from services.state.carried import Carried, CarriedStates
@@ -15,6 +17,9 @@ from soundflow.audio import Chunk
 
 GROUP = "perception"
 CLOSED_KEPT = 10_000  # sessions whose last chunks may still be on their way
+# A session has a chunk every 400 ms, also of silence, unless its caller is away; after so long it
+# was closed without a word, or never opened: any message on the topic may begin one.
+IDLE_S = 3600.0
 
 Inbound = Received[AudioMessage] | Received[SessionMessage]
 
@@ -33,6 +38,7 @@ class PerceptionService:
     encoder: EncoderClient
     carried: CarriedStates
     _closed: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    _touched_s: dict[str, float] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -40,6 +46,7 @@ class PerceptionService:
         async with asyncio.TaskGroup() as group:
             lanes = Lanes[Inbound](GROUP, group, self._handle, self._give_up)
             group.create_task(self._follow_sessions(lanes))
+            group.create_task(self._give_up_idle())
             async for received in self.audio.subscribe(GROUP):
                 await lanes.put(received.message.session_id, received)
 
@@ -62,7 +69,10 @@ class PerceptionService:
         """Encode a chunk, unless it is repeated, and its features were sent, or comes too late."""
         chunk = message.chunk
         carried = self._carry(chunk)
-        if carried is None or chunk.index < carried.next_index:
+        if carried is None:
+            return
+        self._touched_s[chunk.session_id] = time.monotonic()
+        if chunk.index < carried.next_index:
             return
         if chunk.index > carried.next_index:
             raise Gapped(f"{chunk.session_id!r} waits for {carried.next_index}, got {chunk.index=}")
@@ -84,9 +94,27 @@ class PerceptionService:
 
     def _forget(self, session_id: str) -> None:
         self.carried.drop(session_id)
+        self._touched_s.pop(session_id, None)
         self._closed[session_id] = None
         if len(self._closed) > CLOSED_KEPT:
             self._closed.popitem(last=False)
+
+    async def _give_up_idle(self) -> None:
+        while True:
+            await asyncio.sleep(IDLE_S / 2)
+            await self.give_up_idle(IDLE_S)
+
+    async def give_up_idle(self, idle_s: float) -> None:
+        """Give up sessions that nothing came of for so long; as closed ones they are forgotten.
+
+        Of one that was taken over from another replica, time counts from when this first sees it.
+        """
+        now_s = time.monotonic()
+        for session_id in self.carried.sessions():
+            if self._touched_s.setdefault(session_id, now_s) < now_s - idle_s:
+                await riding_out(partial(self._give_up, session_id))
+        for session_id in self._touched_s.keys() - set(self.carried.sessions()):
+            del self._touched_s[session_id]  # other replicas' by now
 
     async def _give_up(self, session_id: str) -> None:
         await self.sessions.send(SessionMessage(session_id, unix_us(), GIVEN_UP))

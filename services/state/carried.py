@@ -1,5 +1,6 @@
 """What perception carries of each session from chunk to chunk: the port, and one process's own."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,6 +24,10 @@ class CarriedStates(Protocol):
         """How many sessions carry something here."""
         ...
 
+    def sessions(self) -> Sequence[str]:
+        """Return which sessions do, as of now."""
+        ...
+
     def get(self, session_id: str) -> Carried | None:
         """Return what a session carries; None before its first chunk and after its end."""
         ...
@@ -44,6 +49,10 @@ class MemoryCarriedStates:
 
     def __len__(self) -> int:
         return len(self._states)
+
+    def sessions(self) -> Sequence[str]:
+        """Return which sessions carry something."""
+        return list(self._states)
 
     def get(self, session_id: str) -> Carried | None:
         """Return what a session carries."""

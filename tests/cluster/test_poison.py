@@ -23,7 +23,7 @@ from services.core.wire import (
 from soundflow.audio import CHUNK_SAMPLES
 from tests.cluster.log import Log, log_of
 from tests.cluster.platform import CLUSTER, Cluster
-from tests.cluster.poison import TOO_LARGE, Poison, poison
+from tests.cluster.poison import NO_MESSAGE, TOO_LARGE, Poison, poison
 from tests.waiting import until
 
 pytestmark = CLUSTER
@@ -61,6 +61,8 @@ def spoil(log: Log, topic: str, victim: str) -> list[Poison]:
     # What would be taken for the call's own, and change it, bears nobody's name.
     key = NOBODY if topic == CARRIED.name else victim
     sent = list(poison(topic, key, NOBODY))
+    if topic == CARRIED.name:
+        sent.append(Poison("random bytes", victim, NO_MESSAGE))
     for one in sent:
         assert log.send(topic, one.key, one.value, beside=victim), one.kind
     for record in log.read(topic):

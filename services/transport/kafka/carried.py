@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Set
+from collections.abc import Awaitable, Callable, Iterable, Sequence, Set
 from functools import partial
 from typing import Any
 
 from faust.stores.memory import Store
 from faust.tables.table import Table
-from faust.types import TP, EventT
+from faust.types import TP, EventT, Message
 
+from services.core import metrics
 from services.core.errors import BadRequest
 from services.core.messages import CarriedMessage
 from services.core.wire import CARRIED
@@ -48,7 +49,7 @@ class _Store(Store[bytes, bytes]):
                 continue  # of this replica's own, which may have changed since
             if value is None:
                 self.data.pop(key, None)
-            else:
+            elif self._is_state(event.message):
                 self.data[key] = value
             self.set_persisted_offset(tp, event.message.offset)
 
@@ -62,17 +63,36 @@ class _Store(Store[bytes, bytes]):
         gone = revoked & self._followed.keys()
         for tp in gone:
             del self._followed[tp]
-        table = self.table
-        assert isinstance(table, _Table)
+        table = self._its_table
         partitions = {tp.partition for tp in revoked if tp.topic == table.changelog_topic_name}
         for key in [key for key in self.data if table.partition_for_key(key) in partitions]:
             del self.data[key]
+
+    def _is_state(self, record: Message) -> bool:
+        """Tell whether a record may be a replica's; nothing else is to replace a state."""
+        table = self._its_table
+        try:
+            key = CARRIED.key(CARRIED.load(record.value or b""))
+        except BadRequest as error:
+            log.error("skipped a record of %s: %s", record.topic, error)
+        else:
+            if record.key == key and record.partition == table.of_key(key):
+                return True
+            log.error("skipped a record of %s under another's key: %s", record.topic, record.key)
+        metrics.MESSAGES_REJECTED.labels(table.service).inc()
+        return False
+
+    @property
+    def _its_table(self) -> "_Table":
+        assert isinstance(self.table, _Table)
+        return self.table
 
 
 class _Table(Table[bytes, bytes]):
     """A table that is changed outside of Faust's streams, so it is told each key's partition."""
 
     of_key: Callable[[bytes], int]
+    service: str
 
     def partition_for_key(self, key: Any) -> int:
         return self.of_key(key)
@@ -88,7 +108,7 @@ class CarriedTable:
     whoever takes a session over reads that log, which so has no more than its last second in it.
     """
 
-    def __init__(self, app: App, config: KafkaConfig, send: Send) -> None:
+    def __init__(self, app: App, config: KafkaConfig, service: str, send: Send) -> None:
         self._send = send
         self._interval_s = config.kafka_commit_interval_s
         self._partition_of = partial(partition_of, partitions=config.kafka_partitions)
@@ -105,22 +125,22 @@ class CarriedTable:
             value_type=bytes,
             changelog_topic=raw_topic(app, self._name),
         )
-        self._table.of_key = self._partition_of
+        self._table.of_key, self._table.service = self._partition_of, service
         app.tables.add(self._table)
 
     def __len__(self) -> int:
         return len(self._table.data)
 
+    def sessions(self) -> Sequence[str]:
+        """Return which sessions carry something."""
+        return [key.decode() for key in self._table.data]
+
     def get(self, session_id: str) -> Carried | None:
-        """Return what the session carries; None where nothing is kept that can be read."""
+        """Return what the session carries; None where nothing is kept."""
         value = self._table.data.get(session_id.encode())
         if value is None:
             return None
-        try:
-            message = CARRIED.load(value)
-        except BadRequest:
-            log.exception("the state carried by %s cannot be read", session_id)
-            return None
+        message = CARRIED.load(value)
         return Carried(message.state, message.next_index)
 
     def put(self, session_id: str, carried: Carried) -> None:

@@ -170,7 +170,9 @@ class KafkaTransport:
         def bury(event: Event, error: Exception) -> asyncio.Task[None]:
             return tasks.create_task(letters.bury(event, error))
 
-        carried = CarriedTable(app, self.config, outbox.send) if self._carries else None
+        carried = (
+            CarriedTable(app, self.config, self._group, outbox.send) if self._carries else None
+        )
         inboxes: dict[str, Inbox[Any]] = {
             topic.name: Inbox(
                 app,
@@ -208,6 +210,10 @@ class KafkaCarriedStates:
 
     def __len__(self) -> int:
         return len(self.transport.carried)
+
+    def sessions(self) -> Sequence[str]:
+        """Return which sessions carry something."""
+        return self.transport.carried.sessions()
 
     def get(self, session_id: str) -> Carried | None:
         """Return what the session carries."""

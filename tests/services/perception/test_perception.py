@@ -16,7 +16,7 @@ from services.core.messages import (
     SessionMessage,
 )
 from services.perception.service import PerceptionService
-from services.state.carried import MemoryCarriedStates
+from services.state.carried import Carried, MemoryCarriedStates
 from services.transport.memory import MemoryTopic
 from soundflow.audio import CHUNK_SAMPLES, Chunk
 from soundflow.features import Features
@@ -155,3 +155,31 @@ async def test_a_chunk_that_cannot_be_encoded_ends_its_session_alone(rig: Rig) -
     assert (announced.session_id, announced.change) == ("a", GIVEN_UP)
     await until(lambda: rig.carried.get("a") is None)
     assert rig.carried.get("b") is not None
+
+
+async def test_a_session_that_was_never_opened_is_given_up_and_forgotten(rig: Rig) -> None:
+    await rig.send("never-opened", 0)
+    await rig.send("going-on", 0)
+    await rig.receive(2)
+    await until(lambda: len(rig.carried) == 2)
+    await rig.service.give_up_idle(idle_s=60)
+    await asyncio.sleep(0.05)
+    await rig.send("going-on", 1)
+    await rig.receive(1)
+    await rig.service.give_up_idle(idle_s=0.04)
+    announced = await rig.announced()
+    assert (announced.session_id, announced.change) == ("never-opened", GIVEN_UP)
+    await until(lambda: rig.carried.sessions() == ["going-on"])
+
+
+async def test_what_was_taken_over_has_its_time_from_then_on() -> None:
+    carried = MemoryCarriedStates()
+    carried.put("a", Carried(b"7", 7))
+    async with running(carried) as rig:
+        await rig.service.give_up_idle(idle_s=0)
+        assert rig.sessions._queues["test"].empty()
+        await asyncio.sleep(0.01)
+        await rig.service.give_up_idle(idle_s=0.005)
+        assert (await rig.announced()).session_id == "a"
+        await until(lambda: not len(carried))
+        assert not rig.service._touched_s

@@ -34,6 +34,7 @@ async def test_the_newest_state_of_each_session_is_kept(states: CarriedStates) -
     states.put("s", Carried(b"second", 2))
     assert states.get("s") == Carried(b"second", 2)
     assert states.get("t") == Carried(bytes(range(256)), 7)
+    assert sorted(states.sessions()) == ["s", "t"]
 
 
 async def test_a_session_that_is_dropped_is_forgotten_alone(states: CarriedStates) -> None:

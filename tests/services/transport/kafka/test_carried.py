@@ -1,13 +1,15 @@
 """Carried states on a real broker: durable before a message counts as done, and found again."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
-from services.core import wire
+from services.core import metrics, wire
+from services.core.messages import CarriedMessage
 from services.state.carried import Carried
 from services.transport.kafka import KafkaConfig, KafkaTransport
 from services.transport.kafka.carried import CarriedTable
@@ -129,12 +131,36 @@ async def test_many_changes_of_a_session_are_one_in_the_log(
     assert 1 <= written(config, client) <= 2
 
 
-async def test_a_state_that_cannot_be_read_is_none(config: KafkaConfig) -> None:
+@pytest.mark.parametrize("kind", ["random bytes", "under another's key"])
+async def test_what_is_no_state_of_its_key_replaces_none(config: KafkaConfig, kind: str) -> None:
+    [session] = sessions_of(PARTITION, 1)
+    sound = Carried(b"state", 1)
+    poisoned = {
+        "random bytes": b"\xff" * 11,
+        "under another's key": wire.CARRIED.dump(CarriedMessage("other", 9, b"other")),
+    }
+    async with recovered(config) as transport:
+        transport.carried_states().put(session, sound)
+    rejected = rejections()
+    async with recovered(config) as transport:
+        await transport.outbox.send(wire.CARRIED.name, session.encode(), poisoned[kind])
+    async with recovered(config) as transport:
+        assert transport.carried_states().get(session) == sound
+        assert transport.carried_states().sessions() == [session]
+    assert rejections() == rejected + 1
+
+
+@asynccontextmanager
+async def recovered(config: KafkaConfig) -> AsyncIterator[KafkaTransport]:
+    """Run a member that knows all that was carried before."""
     transport = member(config)
     async with transport.running():
         await until(lambda: len(transport.inbox(wire.SESSIONS, GROUP).assigned) == PARTITIONS)
-        await transport.outbox.send(wire.CARRIED.name, b"s", b"poison")
-    transport = member(config)
-    async with transport.running():
         await until(lambda: transport._while_running().app.tables.actives_ready)
-        assert transport.carried_states().get("s") is None
+        yield transport
+
+
+def rejections() -> float:
+    """Return how many messages were skipped in this process."""
+    count: float = metrics.MESSAGES_REJECTED.labels(GROUP)._value.get()
+    return count
