@@ -87,7 +87,8 @@ class AudioTower(nn.Module):
         if windows_BMT.shape[1:] != expected:
             raise ValueError(f"a window is {expected}, got {windows_BMT.shape=}")
         hidden_BDT = F.gelu(self.conv1(windows_BMT))
-        hidden_BPD = F.gelu(self.conv2(hidden_BDT)).transpose(1, 2) + self.positions_PD
+        hidden_BPD = F.gelu(self.conv2(hidden_BDT)).transpose(1, 2)
+        hidden_BPD = hidden_BPD + self.positions_PD.to(hidden_BPD)
         for layer in self.layers:
             hidden_BPD = layer(hidden_BPD)
         own_BPD = hidden_BPD[:, -CHUNK_OUTPUTS * POOLED :]
@@ -139,7 +140,7 @@ class _Attention(nn.Module):
 def _sinusoids(positions: int, width: int) -> Tensor:
     """Return Whisper's `(P, D)`: sines, then cosines, the shortest wavelength first."""
     half = width // 2
-    step = math.log(LONGEST_WAVELENGTH) / (half - 1)
-    frequencies_D = torch.exp(-step * torch.arange(half))
-    angles_PD = torch.arange(positions)[:, None] * frequencies_D
+    # On the CPU even where the weights are still to come: no file has this table.
+    step_D = torch.arange(half, device="cpu") * (-math.log(LONGEST_WAVELENGTH) / (half - 1))
+    angles_PD = torch.arange(positions, device="cpu")[:, None] * step_D.exp()
     return torch.cat([angles_PD.sin(), angles_PD.cos()], dim=1)

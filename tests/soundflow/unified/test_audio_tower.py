@@ -21,6 +21,20 @@ def test_the_names_are_the_published_ones() -> None:
     )
 
 
+def test_a_tower_made_without_weights_takes_them_in_their_own_precision() -> None:
+    with torch.device("meta"):
+        tower = AudioTower(published.encoder_config())
+    weights = {name: torch.from_numpy(w) for name, w in golden.encoder_weights().items()}
+    windows = torch.from_numpy(golden.mel()[None, :, :40])
+    for precision, atol in [(torch.float32, 1e-4), (torch.bfloat16, 0.1)]:
+        lowered = {name: weight.to(precision) for name, weight in weights.items()}
+        tower.load_state_dict(lowered, assign=True)
+        made = tower(windows.to(precision))
+        assert made.dtype == precision
+        expected = torch.from_numpy(golden.features_whole()[:1]).to(precision)
+        torch.testing.assert_close(made, expected, atol=atol, rtol=0)
+
+
 def test_the_default_is_the_published_size() -> None:
     with torch.device("meta"):
         tower = AudioTower(EncoderConfig())
