@@ -15,7 +15,7 @@ from services.ingestion.config import IngestionConfig
 from services.ingestion.service import IngestionService
 from services.perception.service import PerceptionService
 from services.response.service import ResponseService
-from services.state.behind import WriteBehind
+from services.state.behind import FLUSH_WITHIN_S, WriteBehind
 from services.state.carried import MemoryCarriedStates
 from services.state.memory import MemorySessionStore
 from services.transport.memory import MemoryTopic
@@ -75,16 +75,19 @@ class Platform:
         An error of a service ends the context with that error.
         """
         parts = (self.engine, self.perception, self.decision, self.response, self.ingestion)
-        async with asyncio.TaskGroup() as group:
-            running = [group.create_task(part.run()) for part in parts]
-            try:
-                await self.engine.started.wait()
-                yield self.ingestion
-            finally:
-                await self.ingestion.close_all(CloseReason.SHUTDOWN)
-                for task in running:
-                    task.cancel()
-                self.encoder.close()
+        try:
+            async with asyncio.TaskGroup() as group:
+                running = [group.create_task(part.run()) for part in parts]
+                try:
+                    await self.engine.started.wait()
+                    yield self.ingestion
+                finally:
+                    await self.ingestion.close_all(CloseReason.SHUTDOWN)
+                    for task in running:
+                        task.cancel()
+                    self.encoder.close()
+        finally:
+            await self.records.close(FLUSH_WITHIN_S)
 
 
 def run_platform(

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 Change = Callable[[SessionRecord], SessionRecord]
 
 LAZY_S = 1.0
+# What waits when the process ends is given so long.
+FLUSH_WITHIN_S = 5.0
 # Of changes that may be left out: as many of a session as wait while the store is away.
 KEPT_LAZY = 8
 # Writes at once, each of another session: more would only wait in the store's own queue.

@@ -3,11 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from services.state.behind import WriteBehind
+from services.state.behind import FLUSH_WITHIN_S, WriteBehind
 from services.state.redis.config import RedisConfig
 from services.state.redis.store import RedisSessionStore
-
-FLUSH_WITHIN_S = 5.0
 
 
 @asynccontextmanager
