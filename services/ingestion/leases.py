@@ -11,8 +11,20 @@ from services.state.port import SessionStore
 
 log = logging.getLogger(__name__)
 
+# A lease outlives two renewals that fail.
+RENEWALS_IN_A_LEASE = 3
 # After the store was away, holders get this many rounds to renew before anybody is closed.
 ROUNDS_TO_RENEW = 4
+
+
+def check_renewal(renew_s: float, lease_s: float) -> None:
+    """Raise ValueError where sessions would be closed whose holder is well, between renewals."""
+    if renew_s * RENEWALS_IN_A_LEASE > lease_s:
+        raise ValueError(
+            f"lease_renew_s (SOUNDFLOW_LEASE_RENEW_S) is {renew_s:g}, and a lease lasts "
+            f"{lease_s:g} s (SOUNDFLOW_LEASE_S): renew at least {RENEWALS_IN_A_LEASE} times in "
+            f"that, every {lease_s / RENEWALS_IN_A_LEASE:g} s or more often"
+        )
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from services.core.runner import Health, run
 from services.inference.config import InferenceConfig
 from services.inference.triton_replicas import TritonDecoderPool
 from services.ingestion.config import IngestionConfig
+from services.ingestion.leases import check_renewal
 from services.ingestion.servers import Addresses, run_servers
 from services.ingestion.service import IngestionService
 from services.state.redis.config import RedisConfig
@@ -36,7 +37,11 @@ async def serve(health: Health) -> None:
 async def run_replica(
     config: IngestionConfig, inference: InferenceConfig, kafka: KafkaConfig, redis: RedisConfig
 ) -> AsyncIterator[tuple[IngestionService, Addresses]]:
-    """Serve callers until the context is left; yield the service, and where it listens."""
+    """Serve callers until the context is left; yield the service, and where it listens.
+
+    ValueError where settings do not fit each other.
+    """
+    check_renewal(config.lease_renew_s, redis.lease_s)
     async with TritonDecoderPool(inference) as decoders:
         model = decoders.info  # nothing else of them is needed here
     transport = KafkaTransport(kafka, GROUP)

@@ -10,11 +10,16 @@ import pytest
 from services.core.errors import Overloaded, Unavailable
 from services.core.events import CloseReason, ErrorEvent, SessionClosed
 from services.core.messages import Closed
-from services.ingestion.leases import Leases
+from services.inference.config import InferenceConfig
+from services.ingestion.config import IngestionConfig
+from services.ingestion.leases import Leases, check_renewal
+from services.ingestion.main import run_replica
 from services.ingestion.outbox import Outbox
 from services.ingestion.records import TakeOver
 from services.state.memory import MemorySessionStore
 from services.state.port import SessionRecord
+from services.state.redis.config import RedisConfig
+from services.transport.kafka.config import KafkaConfig
 from soundflow.interaction import SessionSpec
 from tests.services.ingestion.caller import Caller, chunk
 from tests.services.ingestion.rig import Rig, make_rig, replica_of, unread
@@ -254,3 +259,16 @@ async def test_audio_of_a_session_that_ended_waits_no_longer(
     await asyncio.sleep(0.05)
     await rig.service.close("a", CloseReason.CLOSED_BY_CALLER)
     await asyncio.wait_for(sending, DEADLINE_S)
+
+
+def test_renewals_that_come_too_seldom_are_refused_at_the_start() -> None:
+    check_renewal(5, 15)
+    with pytest.raises(ValueError, match=r"SOUNDFLOW_LEASE_RENEW_S\) is 6.*lasts 15 s.*every 5 s"):
+        check_renewal(6, 15)
+
+
+async def test_a_replica_does_not_start_with_them() -> None:
+    nowhere = InferenceConfig(decoder_addresses="127.0.0.1:9"), KafkaConfig()
+    with pytest.raises(ValueError, match="SOUNDFLOW_LEASE_S"):
+        async with run_replica(IngestionConfig(), *nowhere, RedisConfig(lease_s=5)):
+            pass
