@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stack.errors import NotReady
 from stack.kafka import KafkaServer
+from stack.kafka.settings import CONSUMER_SESSION_TIMEOUT_S
 from stack.ports import HOST
 from stack.prometheus import PrometheusServer
 from stack.redis import RedisServer
@@ -91,6 +92,7 @@ class Parts:
             "SOUNDFLOW_HOST": HOST,
             "SOUNDFLOW_KAFKA_BROKERS": self.kafka.brokers,
             "SOUNDFLOW_KAFKA_PARTITIONS": str(PARTITIONS),
+            "SOUNDFLOW_KAFKA_SESSION_TIMEOUT_S": str(CONSUMER_SESSION_TIMEOUT_S),
             "SOUNDFLOW_TOPIC_PREFIX": self.settings.prefix,
             "SOUNDFLOW_REDIS_URL": self.redis.url,
             "SOUNDFLOW_REDIS_PREFIX": self.settings.prefix,

@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 
+# A service's replica that is gone costs its callers this pause: as its consumers are told.
+CONSUMER_SESSION_TIMEOUT_S = 2
+
 # A killed broker is taken for dead, and may come back, after 2 s and not 9. The time-outs of
 # controller.quorum.* stay as they are: lowered, a busy machine's controller gets stuck for good.
 BROKER: Mapping[str, str] = {
@@ -9,7 +12,7 @@ BROKER: Mapping[str, str] = {
     "broker.heartbeat.interval.ms": "500",
     "broker.session.timeout.ms": "2000",
     "group.initial.rebalance.delay.ms": "0",
-    # Consumers choose their own session timeout; less than 6 s is refused without this.
+    # So short a session timeout is refused without this: 6 s is the least then.
     "group.min.session.timeout.ms": "1000",
     # Whoever takes over sessions reads what of their states is not compacted yet: 15 s of it else.
     "log.cleaner.backoff.ms": "1000",

@@ -16,7 +16,6 @@ VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 # Where a cluster needs something else than a laptop.
 OTHER_DEFAULTS = {
     ("kafka", "kafkaBrokers"): "",
-    ("kafka", "kafkaSessionTimeoutS"): 6,
     ("ingestion", "shutdownGraceS"): 60,
 }
 CALLS = ("--set", "config.kafka.kafkaBrokers=kafka:9092,secrets.redis.redisUrl.value=redis://here")

@@ -19,8 +19,8 @@ class KafkaConfig(BaseSettings):
     # Longer than a broker takes to restart: until then a message waits for it.
     kafka_send_timeout_s: float = Field(default=60, gt=0)
     # A replica that is silent for so long loses its partitions to the others. Brokers refuse less
-    # than their group.min.session.timeout.ms.
-    kafka_session_timeout_s: float = Field(default=2, gt=0)
+    # than their group.min.session.timeout.ms, which is 6 s where nobody has changed it.
+    kafka_session_timeout_s: float = Field(default=6, gt=0)
     # What a killed replica had finished since its last commit is delivered again.
     kafka_commit_interval_s: float = Field(default=1, gt=0)
     # A busy process sends and fetches once in so long, what there is by then; an idle one at once.

@@ -7,6 +7,7 @@ from services.core.messages import Instructed, SessionMessage
 from services.transport.kafka import KafkaConfig
 from services.transport.kafka.admin import topic_admin
 from services.transport.kafka.partition import partition_of
+from stack.kafka.settings import CONSUMER_SESSION_TIMEOUT_S
 
 PARTITIONS = 4  # few, since each test makes all topics anew
 _NUMBERS = itertools.count()
@@ -14,7 +15,11 @@ _NUMBERS = itertools.count()
 
 def fresh_config(brokers: str, **settings: Any) -> KafkaConfig:
     """Make all topics under a prefix that nobody has used."""
-    given = {"kafka_partitions": PARTITIONS, **settings}
+    given = {
+        "kafka_partitions": PARTITIONS,
+        "kafka_session_timeout_s": CONSUMER_SESSION_TIMEOUT_S,
+        **settings,
+    }
     config = KafkaConfig(kafka_brokers=brokers, topic_prefix=f"test-{next(_NUMBERS)}", **given)
     with topic_admin(config) as admin:
         admin.create(replication=1)

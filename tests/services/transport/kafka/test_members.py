@@ -39,6 +39,7 @@ async def member(config: KafkaConfig, name: str, lines: list[Line]) -> AsyncIter
         "SOUNDFLOW_KAFKA_BROKERS": config.kafka_brokers,
         "SOUNDFLOW_TOPIC_PREFIX": config.topic_prefix,
         "SOUNDFLOW_KAFKA_PARTITIONS": str(config.kafka_partitions),
+        "SOUNDFLOW_KAFKA_SESSION_TIMEOUT_S": str(config.kafka_session_timeout_s),
     }
     command = [sys.executable, "-m", "tests.services.transport.kafka.member", name]
     process = await asyncio.create_subprocess_exec(*command, env=env, stdout=PIPE)
