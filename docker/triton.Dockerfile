@@ -22,8 +22,11 @@ RUN mkdir -p models \
 FROM nvcr.io/nvidia/tritonserver:${TRITON}
 COPY --from=build /opt/soundflow /opt/soundflow
 COPY model_repo /opt/soundflow/model_repo
-ENV PYTHONPATH=/opt/soundflow/site:/opt/soundflow \
-    PYTHONDONTWRITEBYTECODE=1 \
+# Models' processes may run isolated, deaf to PYTHONPATH; what Python's own folder names, all see.
+COPY docker/soundflow.pth /opt/soundflow/
+RUN cp /opt/soundflow/soundflow.pth \
+    "$(python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+ENV PYTHONDONTWRITEBYTECODE=1 \
     SOUNDFLOW_MODELS=/opt/soundflow/models
 USER 1000:1000
 CMD ["tritonserver", "--model-repository=/opt/soundflow/model_repo"]

@@ -1,7 +1,10 @@
 """The images are made of what the project is tested with."""
 
 import re
+import subprocess
+import sysconfig
 import tomllib
+import venv
 from pathlib import Path
 
 import pytest
@@ -65,3 +68,22 @@ def test_an_image_runs_as_nobody_in_particular(path: Path) -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     kept = {line.removeprefix("!") for line in ignored if line.startswith("!")}
     assert {source for source in copied if not source.startswith("docker/")} <= kept
+
+
+def test_isolated_models_find_their_code_before_what_the_image_has(tmp_path: Path) -> None:
+    """The line that the image's Python reads, in a Python of our own that reads nothing else."""
+    image, ours = tmp_path / "image", tmp_path / "opt"
+    venv.create(image)
+    paths = {"base": str(image), "platbase": str(image)}
+    packages = Path(sysconfig.get_path("purelib", vars=paths))
+    line = (DOCKERFILES / "soundflow.pth").read_text()
+    assert line.count("/opt/soundflow") == 2
+    (packages / "soundflow.pth").write_text(line.replace("/opt/soundflow", str(ours)))
+    for module in (packages / "locked.py", ours / "site" / "locked.py", ours / "code.py"):
+        module.parent.mkdir(parents=True, exist_ok=True)
+        module.write_text("")
+    ask = "import code, locked; print(code.__file__, locked.__file__, sep='\\n')"
+    found = subprocess.run(
+        [image / "bin" / "python", "-I", "-c", ask], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.splitlines() == [str(ours / "code.py"), str(ours / "site" / "locked.py")]
