@@ -14,7 +14,7 @@ class ModelMissing(CheckpointError):
 
 
 class ModelDamaged(CheckpointError):
-    """A file is there, but is not the one that the table names."""
+    """A file is there, but does not hold what it should."""
 
 
 class SourceFailed(CheckpointError):
