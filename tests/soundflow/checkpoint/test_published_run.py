@@ -1,0 +1,70 @@
+"""From the published folder alone to the published model's own words: nothing else is given."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from soundflow.audio import CHUNK_SAMPLES, Chunk
+from soundflow.checkpoint.folder import Checkpoint, open_checkpoint
+from soundflow.unified.encoder import UnifiedEncoder, features_whole
+from soundflow.unified.pages import PagedCache
+from tests import golden
+from tests.soundflow.checkpoint.folders import write_published
+
+SECOND_OF_SILENCE = 3 * CHUNK_SAMPLES  # in whole chunks
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module", params=["stacked", "interleaved"])
+def checkpoint(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Checkpoint:
+    folder = tmp_path_factory.mktemp("published")
+    return open_checkpoint(write_published(folder, legacy=request.param == "interleaved"))
+
+
+def conversation(checkpoint: Checkpoint) -> Tensor:
+    """Return the frames of the clip, a second of zeros, and both again, each encoded as a whole."""
+    tower = checkpoint.make_encoder()
+    silence = np.zeros(SECOND_OF_SILENCE, np.float32)
+    with torch.inference_mode():
+        parts = [features_whole(tower, pcm) for pcm in (golden.pcm(), silence)]
+    return torch.cat([*parts, *parts])
+
+
+def test_a_live_session_gets_the_published_features(checkpoint: Checkpoint) -> None:
+    encoder = UnifiedEncoder(checkpoint.make_encoder())
+    state = encoder.initial()
+    pieces = golden.pcm().reshape(-1, CHUNK_SAMPLES)
+    for index, (pcm, expected) in enumerate(zip(pieces, golden.features_prefix(), strict=True)):
+        [(features, state)] = encoder.encode([(Chunk("golden", index, pcm), state)])
+        frames = torch.from_numpy(features.tensors["frames"])
+        torch.testing.assert_close(frames, torch.from_numpy(expected), rtol=0, atol=1e-4)
+
+
+def test_it_says_the_published_tokens(checkpoint: Checkpoint) -> None:
+    """Greedy, on its own words: a single other token would lead to another conversation."""
+    model, control = checkpoint.make_decoder().requires_grad_(False), checkpoint.control
+    lane = PagedCache(model.config, pages=300).lane()
+    block = [*control.block]
+    before, said = list(control.prefix_ids(golden.prefix_ids()[4:-1])), []
+    for frames in conversation(checkpoint):
+        embedded = model.embed([*before, *block])
+        embedded[-len(frames) - 1 : -1] = frames
+        turn = [int(model.extend([(lane, embedded)]).argmax())]
+        while turn[0] == control.text_begin and turn[-1] != control.text_end:
+            turn.append(int(model.extend([(lane, model.embed(turn[-1:]))]).argmax()))
+        said.append(turn)
+        before = turn[-1:]
+    assert said == golden.turns()
+    assert sum(map(len, said)) == 898
