@@ -11,6 +11,10 @@ from soundflow.interaction import Action, ModelInfo, PastTurn, Piece, SessionSpe
 StateT = TypeVar("StateT")
 
 
+class DecoderFull(Exception):
+    """No room for one more session; those that are open have theirs."""
+
+
 class Speaking(Enum):
     """Where a burst of speech stands after a step."""
 
@@ -76,7 +80,7 @@ class Decoder(Protocol[StateT]):
         ...
 
     def open(self, spec: SessionSpec, history: Sequence[PastTurn], memory: str = "") -> StateT:
-        """Make a session's state.
+        """Make a session's state. DecoderFull.
 
         history: its finished turns. memory: of the verdict it is rebuilt from; it hears the chunks
         from that verdict's window_start on again. "" = it hears everything.

@@ -1,0 +1,105 @@
+"""What of a session the chunks of its window do not tell: how they lie in its sequence.
+
+Written with every decision; with it and the same chunks a session is laid out again, and goes on as
+the lost one would have.
+"""
+
+import base64
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from soundflow.unified.window import Entry, Ids
+
+log = logging.getLogger(__name__)
+
+TOKEN_BYTES = 3  # of each token in the text, whose numbers stay below 2^24
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Like entries one after the other, each of `blocks` chunks; the first begins at `first`.
+
+    answer: as `packed` writes it; "" = open, which only the newest can be; None = silent.
+    """
+
+    first: int
+    blocks: int
+    times: int
+    answer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """A session's sequence after a decision on chunk `newest`, without features.
+
+    typed: instructions since it was opened. past: turns as text, packed. drawn: of its sampler.
+    """
+
+    newest: int
+    typed: tuple[str, ...]
+    past: tuple[str, ...]
+    runs: tuple[Run, ...]
+    drawn: int
+
+    @classmethod
+    def read(cls, text: str) -> "Memory | None":
+        """Read what `written` wrote. None where there is nothing, or from another version."""
+        if not text:
+            return None
+        try:
+            return _MEMORY.validate_json(text)
+        except ValidationError:
+            log.exception("a session goes on without its audio: its memory is not readable")
+            return None
+
+    def written(self) -> str:
+        """Return it as text: a kilobyte or so, some more where much was said."""
+        return _MEMORY.dump_json(self).decode()
+
+    def entries(self, silence: int) -> list[Entry]:
+        """Return the entries, whose features are missing."""
+        entries = []
+        for run in self.runs:
+            answer = (silence,) if run.answer is None else unpacked(run.answer)
+            for first in range(run.first, run.first + run.times * run.blocks, run.blocks):
+                entries.append(Entry(first, [], answer, run.blocks))
+        return entries
+
+
+def runs_of(entries: Iterable[Entry], silence: int) -> tuple[Run, ...]:
+    """Return entries in short: most of them are single chunks, silent, one after the other."""
+    runs: list[Run] = []
+    for entry in entries:
+        silent = entry.answer == (silence,)
+        last = runs[-1] if runs else None
+        if (
+            silent
+            and last
+            and last.answer is None
+            and last.blocks == entry.blocks
+            and last.first + last.times * last.blocks == entry.first
+        ):
+            runs[-1] = Run(last.first, last.blocks, last.times + 1, None)
+            continue
+        answer = None if silent else packed(entry.answer)
+        runs.append(Run(entry.first, entry.blocks, 1, answer))
+    return tuple(runs)
+
+
+def packed(ids: Sequence[int]) -> str:
+    """Return tokens as text, four letters each."""
+    bytes_N4 = np.array(ids, "<u4").view(np.uint8).reshape(-1, 4)
+    return base64.b64encode(bytes_N4[:, :TOKEN_BYTES].tobytes()).decode()
+
+
+def unpacked(text: str) -> Ids:
+    """Return the tokens of a text that `packed` wrote."""
+    bytes_N3 = np.frombuffer(base64.b64decode(text), np.uint8).reshape(-1, TOKEN_BYTES)
+    return tuple(np.pad(bytes_N3, ((0, 0), (0, 1))).view("<u4")[:, 0].tolist())
+
+
+_MEMORY = TypeAdapter(Memory)

@@ -1,0 +1,183 @@
+"""What a session's sequence holds: prefix, past turns as text, then chunks and their answers.
+
+The sequence only grows until its bounds are reached; then some chunks leave, and it is laid out
+anew. So positions restart, and neither cost nor quality depends on how old a session is.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundflow.unified.settings import BLOCK_POSITIONS, UnifiedSettings
+from soundflow.unified.tokens import ControlTokens
+
+Frames = NDArray[np.float32]  # (BLOCK_FRAMES, width): one chunk's features
+Ids = tuple[int, ...]
+
+# One past turn gets no more of what all have together, so that a long one does not end the others.
+PAST_TURN_SHARE = 0.25
+SEGMENT_POSITIONS = 64  # text is cut so, that a step can take part of it
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Positions that are fed together. frames: instead of the PADs among `ids`."""
+
+    ids: Ids
+    frames: Frames | None = None
+
+
+@dataclass(slots=True)
+class Entry:
+    """Chunks that were decided on together, from `first` on.
+
+    frames: of each; while a lost session is laid out again, of those that came so far.
+    answer: their control token, and where that was `respond` the turn up to its TEXT_END; empty
+    while it is open.
+    blocks: how many chunks they are.
+    """
+
+    first: int
+    frames: list[Frames]
+    answer: Ids = ()
+    blocks: int = 0
+
+    def __post_init__(self) -> None:
+        self.blocks = self.blocks or len(self.frames)
+
+    @property
+    def last(self) -> int:
+        """The newest chunk of it."""
+        return self.first + self.blocks - 1
+
+    @property
+    def positions(self) -> int:
+        """How long it is in the sequence."""
+        return self.blocks * BLOCK_POSITIONS + len(self.answer)
+
+    def keep_newest(self, blocks: int) -> None:
+        """Let the oldest chunks go where there are more than that."""
+        gone = max(0, self.blocks - blocks)
+        self.first, self.blocks = self.first + gone, self.blocks - gone
+        del self.frames[:gone]
+
+
+@dataclass(slots=True)
+class Window:
+    """One session's sequence, as plain values. prefix: with the system prompt.
+
+    width: of a frame.
+    """
+
+    control: ControlTokens
+    settings: UnifiedSettings
+    width: int
+    prefix: Ids
+    past: deque[Ids] = field(default_factory=deque)
+    entries: list[Entry] = field(default_factory=list)
+
+    @property
+    def blocks(self) -> int:
+        """How many chunks it holds."""
+        return sum(entry.blocks for entry in self.entries)
+
+    @property
+    def entry_positions(self) -> int:
+        """How long chunks and answers are together."""
+        return sum(entry.positions for entry in self.entries)
+
+    @property
+    def positions(self) -> int:
+        """How long the sequence is."""
+        before = len(self.prefix) + sum(len(answer) + 1 for answer in self.past)
+        return before + self.entry_positions
+
+    def has_room(self, chunks: int) -> bool:
+        """Whether so many chunks, and a reply to them, can be added as it is."""
+        fits = self.blocks + chunks <= self.settings.window_chunks
+        return fits and self.entry_positions + _needed(chunks) <= self._most_positions
+
+    def make_room(self, chunks: int) -> None:
+        """Let chunks leave, down to the lower mark: the silent ones first, the oldest first.
+
+        The turns of those that were answered stay, as text.
+        """
+        kept, most = self.settings.kept_chunks, self.settings.window_chunks
+        blocks = min(kept, max(0, most - chunks))
+        room = self._most_positions
+        positions = max(0, min(room * kept // most, room - _needed(chunks)))
+        newest = self.entries[-1].last if self.entries else 0
+        self._leave(e for e in self.entries if e.last <= newest - self.settings.span_chunks)
+        over = Excess(self.blocks - blocks, self.entry_positions - positions)
+        self._leave(over.covered_by(entry for entry in self.entries if self.is_silent(entry)))
+        self._leave(over.covered_by(self.entries))
+
+    def is_silent(self, entry: Entry) -> bool:
+        """Whether nothing was answered."""
+        return entry.answer == (self.control.silence,)
+
+    def remember(self, answer: Ids) -> None:
+        """Keep a turn as text: of a long one the beginning, of many the newest."""
+        most = self.settings.past_tokens
+        longest = int(most * PAST_TURN_SHARE)
+        if longest < 4 or len(answer) < 3:  # nothing was said
+            return
+        if len(answer) + 1 > longest:
+            answer = (*answer[: longest - 2], self.control.text_end)
+        self.past.append(answer)
+        while sum(len(answer) + 1 for answer in self.past) > most:
+            self.past.popleft()
+
+    def segments(self) -> Iterator[Segment]:
+        """Yield the whole sequence, to be fed to an empty lane."""
+        yield from text_segments(self.prefix)
+        for answer in self.past:
+            yield from text_segments((self.control.assistant, *answer))
+        for entry in self.entries:
+            yield from self.block_segments(entry.frames)
+            yield from text_segments(entry.answer)
+
+    def block_segments(self, frames: Iterable[Frames]) -> Iterator[Segment]:
+        """Yield chunks as they stand in the sequence."""
+        return (Segment(self.control.block, each) for each in frames)
+
+    @property
+    def _most_positions(self) -> int:
+        return self.settings.entry_positions(len(self.prefix))
+
+    def _leave(self, leaving: Iterable[Entry]) -> None:
+        gone = {id(entry) for entry in leaving}
+        for entry in self.entries:
+            if id(entry) in gone and not self.is_silent(entry):
+                self.remember(entry.answer)
+        self.entries = [entry for entry in self.entries if id(entry) not in gone]
+
+
+@dataclass(slots=True)
+class Excess:
+    """By how many chunks and positions a window is too long."""
+
+    blocks: int
+    positions: int
+
+    def covered_by(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Yield as many entries, in their order, as it takes until nothing is too long."""
+        for entry in entries:
+            if self.blocks <= 0 and self.positions <= 0:
+                return
+            self.blocks -= entry.blocks
+            self.positions -= entry.positions
+            yield entry
+
+
+def text_segments(ids: Ids) -> Iterator[Segment]:
+    """Yield text in parts that a step can take."""
+    for start in range(0, len(ids), SEGMENT_POSITIONS):
+        yield Segment(ids[start : start + SEGMENT_POSITIONS])
+
+
+def _needed(chunks: int) -> int:
+    return 1 + chunks * BLOCK_POSITIONS  # 1: the control token that is answered
