@@ -35,7 +35,7 @@ demo: models ## play a real call through the running services at real speed
 stack-fetch: install ## fetch Kafka, Triton and what else `make up` starts, once, into the user's cache
 	@$(BIN)/python -m stack fetch
 
-up: $(if $(filter null,$(MODEL)),,models) stack-fetch ## start the whole platform as production has it; REPLICAS=2 MODEL=null
+up: $(if $(filter cascade,$(MODEL)),models) stack-fetch ## start the whole platform as production has it; REPLICAS=2 MODEL=null
 	@$(BIN)/python -m stack up --replicas $(REPLICAS) --model $(MODEL)
 
 ps: ## show every part of it: state, health, ports

@@ -1,12 +1,16 @@
-"""The models that can listen, by name; a new one is added to the table at the end."""
+"""The models that can listen: by name, out of the table at the end, or by their folder's path."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from soundflow.checkpoint import open_checkpoint
 from soundflow.decoder import Decoder
 from soundflow.encoder import Encoder
 from soundflow.features import TensorSpec
+from soundflow.unified.runtime import Runtime
 
 if TYPE_CHECKING:
     from soundflow.cascade.chat import ChatConfig
@@ -22,26 +26,46 @@ class Model:
     decoder: Decoder[Any]
 
 
-def load_model(name: str = DEFAULT_MODEL, chat: "ChatConfig | None" = None) -> Model:
-    """Return the model of that name with its weights loaded. ValueError, CheckpointError.
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a model is given beside its weights; each takes what it has a use for.
 
-    chat: what answers where the model itself cannot; by default the small local one.
+    chat: what answers where the model itself cannot; None = the small local one.
+    runtime: how a unified model runs.
     """
-    return Model(load_encoder(name), load_decoder(name, chat))
+
+    chat: "ChatConfig | None" = None
+    runtime: Runtime = field(default_factory=Runtime)
 
 
-def load_encoder(name: str = DEFAULT_MODEL) -> Encoder[Any]:
+NOTHING_AROUND = Around()
+
+
+def load_model(name: str = DEFAULT_MODEL, around: Around = NOTHING_AROUND) -> Model:
+    """Return a model with its weights loaded. ValueError, CheckpointError.
+
+    name: of the table, or the path of a folder, which holds a slash or is there.
+    """
+    return Model(load_encoder(name, around), load_decoder(name, around))
+
+
+def load_encoder(name: str = DEFAULT_MODEL, around: Around = NOTHING_AROUND) -> Encoder[Any]:
     """Return a model's encoder alone. ValueError, CheckpointError."""
-    return _parts(name).encoder()
+    return _parts(name).encoder(around)
 
 
-def load_decoder(name: str = DEFAULT_MODEL, chat: "ChatConfig | None" = None) -> Decoder[Any]:
+def load_decoder(name: str = DEFAULT_MODEL, around: Around = NOTHING_AROUND) -> Decoder[Any]:
     """Return a model's decoder alone. ValueError, CheckpointError."""
-    return _parts(name).decoder(chat)
+    return _parts(name).decoder(around)
+
+
+def is_path(name: str) -> bool:
+    """Whether a model's name is the path of its folder."""
+    return name not in _MODELS and (os.sep in name or Path(name).is_dir())
 
 
 def model_names() -> list[str]:
-    """Return the names of all models."""
+    """Return the names of all models that have one."""
     return sorted(_MODELS)
 
 
@@ -55,13 +79,16 @@ class _Parts:
     """How each side of a model is loaded: where they run apart, neither carries the other."""
 
     tensors: Callable[[], Sequence[TensorSpec]]
-    encoder: Callable[[], Encoder[Any]]
-    decoder: Callable[["ChatConfig | None"], Decoder[Any]]
+    encoder: Callable[[Around], Encoder[Any]]
+    decoder: Callable[[Around], Decoder[Any]]
 
 
 def _parts(name: str) -> _Parts:
+    if is_path(name):
+        return _unified(Path(name))
     if name not in _MODELS:
-        raise ValueError(f"there is no model {name!r}; choose one of {', '.join(model_names())}")
+        known = ", ".join(model_names())
+        raise ValueError(f"there is no model {name!r}; choose one of {known}, or a folder's path")
     return _MODELS[name]
 
 
@@ -74,17 +101,17 @@ def _cascade_tensors() -> Sequence[TensorSpec]:
     return CascadeEncoder.tensors
 
 
-def _cascade_encoder() -> Encoder[Any]:
+def _cascade_encoder(around: Around) -> Encoder[Any]:
     from soundflow.cascade.encoder import CascadeEncoder
 
     return CascadeEncoder.pretrained()
 
 
-def _cascade_decoder(chat: "ChatConfig | None") -> Decoder[Any]:
+def _cascade_decoder(around: Around) -> Decoder[Any]:
     from soundflow.cascade.chat import ChatConfig
     from soundflow.cascade.decoder import CascadeDecoder
 
-    return CascadeDecoder.pretrained(chat or ChatConfig())
+    return CascadeDecoder.pretrained(around.chat or ChatConfig())
 
 
 def _null_tensors() -> Sequence[TensorSpec]:
@@ -93,16 +120,37 @@ def _null_tensors() -> Sequence[TensorSpec]:
     return NullEncoder.tensors
 
 
-def _null_encoder() -> Encoder[Any]:
+def _null_encoder(around: Around) -> Encoder[Any]:
     from soundflow.null import NullEncoder
 
     return NullEncoder()
 
 
-def _null_decoder(chat: "ChatConfig | None") -> Decoder[Any]:
+def _null_decoder(around: Around) -> Decoder[Any]:
     from soundflow.null import NullDecoder
 
     return NullDecoder()
+
+
+def _unified(folder: Path) -> _Parts:
+    checkpoint = open_checkpoint(folder)
+
+    def tensors() -> Sequence[TensorSpec]:
+        from soundflow.unified import encoder
+
+        return encoder.tensors_of(checkpoint.encoder_config)
+
+    def encoder(around: Around) -> Encoder[Any]:
+        from soundflow.unified.loading import encoder_of
+
+        return encoder_of(checkpoint, around.runtime)
+
+    def decoder(around: Around) -> Decoder[Any]:
+        from soundflow.unified.loading import decoder_of
+
+        return decoder_of(checkpoint, around.runtime)
+
+    return _Parts(tensors, encoder, decoder)
 
 
 _MODELS: Mapping[str, _Parts] = {

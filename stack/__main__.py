@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from soundflow.models import is_path
 from stack.errors import StackError
 from stack.fetch import NEEDS, fetch_all
 from stack.parts import Parts
@@ -45,7 +46,9 @@ def fetch(
 @app.command()
 def up(
     folder: Folder = DEFAULTS.folder,
-    model: Annotated[str, typer.Option(help="cascade, or null.")] = DEFAULTS.model,
+    model: Annotated[
+        str, typer.Option(help="cascade, null, or a checkpoint's folder.")
+    ] = DEFAULTS.model,
     replicas: Annotated[int, typer.Option(help="Of each service.")] = DEFAULTS.replicas,
     encoders: Annotated[int, typer.Option(help="Triton servers.")] = DEFAULTS.encoders,
     decoders: Annotated[int, typer.Option(help="Triton servers.")] = DEFAULTS.decoders,
@@ -57,7 +60,7 @@ def up(
     settings = replace(
         DEFAULTS,
         folder=folder.resolve(),
-        model=model,
+        model=str(Path(model).resolve()) if is_path(model) else model,
         replicas=replicas,
         encoders=encoders,
         decoders=decoders,

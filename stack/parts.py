@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from soundflow.checkpoint import CheckpointError
+from soundflow.models import is_path
 from stack.errors import NotReady
 from stack.kafka import KafkaServer
 from stack.kafka.settings import CONSUMER_SESSION_TIMEOUT_S
@@ -114,6 +116,22 @@ class Parts:
         if done.returncode != 0:
             raise NotReady(f"soundflow topics create failed: {done.stdout}{done.stderr}")
 
+    @property
+    def model_repository(self) -> Path:
+        """Triton's: the committed one, or where a checkpoint needs its own, in the folder."""
+        return self._folder("model_repo") if is_path(self.settings.model) else MODEL_REPOSITORY
+
+    def write_model_repository(self) -> None:
+        """Write the one that a checkpoint needs. Raises NotReady."""
+        if not is_path(self.settings.model):
+            return
+        from training.export import write_repository
+
+        try:
+            write_repository(self.settings.model, self.model_repository)
+        except CheckpointError as error:
+            raise NotReady(f"there is no model: {error}") from error
+
     def _service(self, kind: str, name: str) -> Service:
         env = self.service_environment(name)
         return Service(self._folder(name), kind, name, self.settings.ports[name], env)
@@ -122,7 +140,7 @@ class Parts:
         ports = self.settings.ports[name]
         return TritonServer(
             self._folder(name),
-            MODEL_REPOSITORY,
+            self.model_repository,
             [model],
             self.model_environment,
             grpc_port=ports["grpc"],

@@ -61,6 +61,7 @@ class Platform:
         Where one does not come up, all are ended again. Raises StackError, which names it.
         """
         self._check_clear()
+        self.parts.write_model_repository()
         self.settings.save()
         groups = {"servers": self.parts.servers, "services": self.parts.services}
         try:

@@ -1,17 +1,21 @@
 """Write the Triton repository's config.pbtxt files from the tensors that the models declare.
 
 `python -m training.export` writes them, `--check` says which are stale. Both configurations serve
-every model: a tensor that the loaded one does not have is not sent.
+every model that has a name: a tensor that the loaded one does not have is not sent. A checkpoint's
+tensors are as wide as it says, so it gets a repository of its own: `--model PATH --to FOLDER`.
 """
 
+import argparse
+import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
 
 from soundflow.audio import CHUNK_SAMPLES
+from soundflow.checkpoint import CheckpointError
 from soundflow.features import TensorSpec
 from soundflow.models import model_names, tensors_of
 from soundflow.serving.encoder_batch import ERROR, STATE
@@ -28,12 +32,17 @@ _TYPES = {"float32": "TYPE_FP32", "int32": "TYPE_INT32"}
 
 def configs() -> Mapping[Path, str]:
     """Return what each file should hold."""
-    tensors = every_tensor()
-    parts = (encoder_config(tensors), decoder_config(tensors))
-    return {
-        REPOSITORY / part.name / "config.pbtxt": HEADER + text_format.MessageToString(part)
-        for part in parts
-    }
+    return _written(REPOSITORY, every_tensor())
+
+
+def write_repository(model: str, folder: Path) -> None:
+    """Write a whole repository for one model. ValueError, CheckpointError."""
+    for path, text in _written(folder, with_lengths(tensors_of(model))).items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        code = Path(path.parent.name, "1", "model.py")
+        (folder / code).parent.mkdir(exist_ok=True)
+        shutil.copyfile(REPOSITORY / code, folder / code)
 
 
 def encoder_config(tensors: Sequence[TensorSpec]) -> ModelConfig:
@@ -73,15 +82,42 @@ def every_tensor() -> Sequence[TensorSpec]:
     for spec in (spec for name in model_names() for spec in tensors_of(name)):
         if tensors.setdefault(spec.name, spec) != spec:
             raise ValueError(f"two models differ in {spec.name!r}: {tensors[spec.name]}, {spec}")
-        if spec.varies:
-            tensors[spec.name + LENGTH] = TensorSpec(spec.name + LENGTH, "int32", (1,))
-    return tuple(tensors.values())
+    return with_lengths(tensors.values())
+
+
+def with_lengths(tensors: Iterable[TensorSpec]) -> Sequence[TensorSpec]:
+    """Return the tensors, each that varies with its length behind it."""
+    lengths = {
+        spec.name: TensorSpec(spec.name + LENGTH, "int32", (1,)) for spec in tensors if spec.varies
+    }
+    return [one for spec in tensors for one in (spec, lengths.get(spec.name)) if one]
+
+
+def _written(folder: Path, tensors: Sequence[TensorSpec]) -> Mapping[Path, str]:
+    parts = (encoder_config(tensors), decoder_config(tensors))
+    return {
+        folder / part.name / "config.pbtxt": HEADER + text_format.MessageToString(part)
+        for part in parts
+    }
 
 
 def main() -> None:
     """Write the files, or with --check compare them; exit status 1 when one is stale."""
+    parser = argparse.ArgumentParser(prog="python -m training.export", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="say which files are stale")
+    parser.add_argument("--model", help="write a repository for this checkpoint's folder")
+    parser.add_argument("--to", type=Path, help="where that repository is written")
+    given = parser.parse_args()
+    if (given.model is None) != (given.to is None):
+        parser.error("--model and --to go together")
+    if given.model is not None:
+        try:
+            write_repository(given.model, given.to)
+        except (ValueError, CheckpointError) as error:
+            sys.exit(f"error: {error}")
+        return
     stale = {p: text for p, text in configs().items() if not p.exists() or p.read_text() != text}
-    if "--check" not in sys.argv[1:]:
+    if not given.check:
         for path, text in stale.items():
             path.write_text(text)
         return

@@ -42,7 +42,12 @@ SplitChannels = Annotated[
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one event a line, as JSON, and nothing else.")
 ]
-Model = Annotated[str, typer.Option(help="cascade, or null to try the platform without weights.")]
+Model = Annotated[
+    str,
+    typer.Option(
+        help="cascade; or the folder of a checkpoint; or null, to try the platform without weights."
+    ),
+]
 ModelNames = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...")]
 
 

@@ -76,10 +76,10 @@ def ready_model(name: str) -> Model:
     except CheckpointError as error:
         everything = f"to fetch all of {name}: soundflow models fetch {name}"
         raise CliError(f"{error}; {everything}") from error
-    chat = read_settings(InferenceConfig).chat()
+    around = read_settings(InferenceConfig).around()
     try:
         with Console(stderr=True).status(f"loading {name}"):
-            return load_model(name, chat)
+            return load_model(name, around)
     except ValueError as error:  # an unknown name
         raise CliError(str(error)) from error
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
@@ -16,6 +17,9 @@ from soundflow.checkpoint.errors import (
 from soundflow.checkpoint.progress import FetchProgress, Report, Step, silent
 from soundflow.checkpoint.store import Store
 from soundflow.checkpoint.table import GROUPS, TABLE
+
+if TYPE_CHECKING:
+    from soundflow.checkpoint.folder import Checkpoint
 
 __all__ = [
     "GROUPS",
@@ -34,6 +38,7 @@ __all__ = [
     "expand",
     "fetch",
     "locate",
+    "open_checkpoint",
     "verify",
 ]
 
@@ -62,3 +67,14 @@ def verify(name: str) -> Path:
 def expand(*names: str) -> tuple[str, ...]:
     """Replace groups of models by their members; see `Store.expand`."""
     return default_store().expand(*names)
+
+
+def open_checkpoint(path: str | Path) -> "Checkpoint":
+    """Open a unified model's folder; see `soundflow.checkpoint.folder`. CheckpointError."""
+    try:  # torch is no part of a plain installation, and takes seconds to import
+        from soundflow.checkpoint import folder
+    except ModuleNotFoundError as error:
+        raise CheckpointError(
+            f"a model in a folder needs {error.name}: pip install 'soundflow[unified]'"
+        ) from error
+    return folder.open_checkpoint(path)

@@ -1,10 +1,13 @@
 """What a served model reads at start from SOUNDFLOW_… variables."""
 
+from typing import Literal
+
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from soundflow.cascade.chat.port import ChatConfig
-from soundflow.models import DEFAULT_MODEL
+from soundflow.models import DEFAULT_MODEL, Around
+from soundflow.unified.runtime import Runtime
 
 
 class ModelSettings(BaseSettings):
@@ -12,6 +15,7 @@ class ModelSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SOUNDFLOW_", frozen=True)
 
+    # A name, or the path of a checkpoint's folder.
     model: str = DEFAULT_MODEL
     # Any OpenAI-compatible endpoint, such as http://127.0.0.1:11434/v1 of an Ollama.
     chat_base_url: str = ""
@@ -20,6 +24,22 @@ class ModelSettings(BaseSettings):
     chat_timeout_s: float = Field(default=10, gt=0)
     # A decoder closes a session that nobody calls for so long. Longer than a caller may be away.
     decoder_idle_close_s: float = Field(default=900, gt=0)
+
+    # How a unified model runs; see soundflow/unified/runtime.py.
+    unified_device: str = ""
+    unified_precision: Literal["", "float32", "bfloat16", "float16"] = ""
+    unified_weights: Literal["float", "int8", "fp8"] = "float"
+    unified_sessions: int = Field(default=64, gt=0)
+
+    def around(self) -> Around:
+        """Return what the model is given beside its weights."""
+        runtime = Runtime(
+            device=self.unified_device,
+            precision=self.unified_precision,
+            weights=self.unified_weights,
+            sessions=self.unified_sessions,
+        )
+        return Around(self.chat(), runtime)
 
     def chat(self) -> ChatConfig:
         """Return the part that the chat model reads."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from soundflow.audio import Chunk
 from soundflow.features import Features, TensorSpec
 from soundflow.frontend import Array
-from soundflow.unified.audio_tower import CHUNK_OUTPUTS, AudioTower
+from soundflow.unified.audio_tower import CHUNK_OUTPUTS, AudioTower, EncoderConfig
 from soundflow.unified.logmel import TAIL_SAMPLES, LogMel, MelState
 
 # A state as bytes: this header, then the tail, then the recent frames, all little-endian.
@@ -31,8 +31,7 @@ class UnifiedEncoder:
 
     def __init__(self, tower: AudioTower) -> None:
         """Take over a tower with its weights, where and as precise as it is to run."""
-        config = tower.config
-        self.tensors = (TensorSpec("frames", "float32", (CHUNK_OUTPUTS, config.output_width)),)
+        self.tensors = tensors_of(tower.config)
         self._tower = tower.eval().requires_grad_(False)
         self._front = front_of(tower)
 
@@ -76,6 +75,11 @@ class UnifiedEncoder:
         if numbers.size != tail + recent * mels:
             raise ValueError(f"a state of {tail=}, {recent=}, {mels=} has {numbers.size} numbers")
         return MelState(numbers[:tail], peak, numbers[tail:].reshape(recent, mels))
+
+
+def tensors_of(config: EncoderConfig) -> tuple[TensorSpec, ...]:
+    """Return what the encoder of such a tower makes of each chunk."""
+    return (TensorSpec("frames", "float32", (CHUNK_OUTPUTS, config.output_width)),)
 
 
 def features_whole(tower: AudioTower, pcm_S: Array) -> Tensor:

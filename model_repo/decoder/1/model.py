@@ -30,7 +30,7 @@ class TritonPythonModel:
         self._gauges = [family.Metric(labels={}) for family in self._families]
         self._told = self._counted = (0, 0)
         self._server = EngineServer(
-            Engine(load_decoder(settings.model, settings.chat())),
+            Engine(load_decoder(settings.model, settings.around())),
             idle_close_s=settings.decoder_idle_close_s,
             measure=self._measure,
             failed=end_process,

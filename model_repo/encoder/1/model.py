@@ -17,7 +17,8 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load the model and warm it up; the server is ready after that."""
-        self._batch = EncoderBatch(load_encoder(ModelSettings().model))
+        settings = ModelSettings()
+        self._batch = EncoderBatch(load_encoder(settings.model, settings.around()))
         self._batch.warm_up()
         self._guard = Guard()
 

@@ -1,0 +1,48 @@
+"""From a checkpoint's folder to an encoder and a decoder that run."""
+
+import torch
+
+from soundflow.checkpoint.folder import Checkpoint
+from soundflow.unified.decoder import UnifiedDecoder
+from soundflow.unified.encoder import UnifiedEncoder
+from soundflow.unified.pages import PagedCache
+from soundflow.unified.quantised import WeightFormat
+from soundflow.unified.runtime import Runtime
+from soundflow.unified.settings import UnifiedSettings
+
+PAGE_POSITIONS = 16
+
+
+def encoder_of(checkpoint: Checkpoint, runtime: Runtime) -> UnifiedEncoder:
+    """Return the encoder with its weights. ModelMissing, ModelDamaged."""
+    tower = checkpoint.make_encoder(_dtype(runtime), _device(runtime))
+    return UnifiedEncoder(tower)
+
+
+def decoder_of(
+    checkpoint: Checkpoint, runtime: Runtime, settings: UnifiedSettings | None = None
+) -> UnifiedDecoder:
+    """Return the decoder with its weights, and a cache for its sessions.
+
+    ModelMissing, ModelDamaged.
+    """
+    settings = settings or UnifiedSettings()
+    weights, device = WeightFormat(runtime.weights), _device(runtime)
+    text_tokens = checkpoint.read_tokenizer()
+    model = checkpoint.make_decoder(_dtype(runtime), device, weights).requires_grad_(False).eval()
+    pages_of_session = -(-settings.positions // PAGE_POSITIONS)
+    pages = runtime.sessions * pages_of_session
+    cache = PagedCache(model.config, pages, PAGE_POSITIONS, model.dtype, device)
+    name = checkpoint.path.resolve().name
+    return UnifiedDecoder(model, cache, checkpoint.control, text_tokens, settings, name=name)
+
+
+def _device(runtime: Runtime) -> str:
+    return runtime.device or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _dtype(runtime: Runtime) -> torch.dtype | None:
+    if not runtime.precision:
+        return None
+    dtype: torch.dtype = getattr(torch, runtime.precision)
+    return dtype

@@ -1,0 +1,19 @@
+"""How a unified model runs here; without torch, so that settings may name it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Where, how precisely and for how many.
+
+    device: as torch names it; "" = the GPU, or the processor where there is none.
+    precision: float32, bfloat16 or float16; "" = as the checkpoint stores it.
+    weights: float, or int8 or fp8 to halve the memory of the decoder's matrices.
+    sessions: the decoder reserves room for so many; more are refused.
+    """
+
+    device: str = ""
+    precision: str = ""
+    weights: str = "float"
+    sessions: int = 64
