@@ -6,14 +6,12 @@ from typing import Any, cast
 
 import faust
 from aiokafka.errors import KafkaError
-from faust.transport.consumer import RecordMap
 from faust.transport.drivers import aiokafka as driver
-from faust.types import TP, TopicT
-from mode.threads import ServiceThread, WorkerThread
+from faust.types import TopicT
 
 from services.core.wire import MAX_DEAD_LETTER_BYTES
 from services.transport.kafka.config import KafkaConfig
-from services.transport.kafka.gate import Gate
+from services.transport.kafka.consumer import Consumer
 
 _HEARTBEATS = 8  # to a session's timeout: members hear of a rebalance by them
 _REBALANCE_TIMEOUT_S = 10.0  # how long the group waits for a member that does not rejoin
@@ -29,78 +27,8 @@ class _Producer(driver.Producer):
         return {"acks": "all", "enable_idempotence": True}
 
 
-class _DaemonThread(WorkerThread):
-    """A thread that does not keep a process from ending, as one that looks for a broker would."""
-
-    def __init__(self, service: ServiceThread, **kwargs: Any) -> None:
-        super().__init__(service, **kwargs)
-        self.daemon = True
-
-
-class _ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Fetches at intervals while messages come, and at once after a quiet time."""
-
-    Worker = _DaemonThread
-
-    async def on_start(self) -> None:
-        await super().on_start()
-        fetcher, gate = self._ensure_consumer()._fetcher, Gate(cast(App, self.app).pace_s)
-        fetch = fetcher._proc_fetch_request
-
-        async def fetch_in_turn(*request: Any) -> bool:
-            try:
-                await gate.wait()
-                got: bool = await fetch(*request)
-            except asyncio.CancelledError:
-                return False  # the fetcher awaits what it has cancelled, and expects an answer
-            return got
-
-        fetcher._proc_fetch_request = fetch_in_turn
-
-    async def seek_to_committed(self) -> Mapping[TP, int]:
-        offsets: Mapping[TP, int] = await self.call_thread(self._seek_to_committed)
-        return offsets
-
-    async def _seek_to_committed(self) -> Mapping[TP, int]:
-        """Go to what the group has committed, asked for in one request; else to the beginning.
-
-        The client's own way asks for each partition, and leaves one where it is of which nothing
-        was committed: what was fetched of it and thrown away in a rebalance would be lost.
-        """
-        consumer = self._ensure_consumer()
-        tps = [tp for tp in consumer.assignment() if not self.consumer._is_changelog_tp(tp)]
-        found = await consumer._coordinator.fetch_committed_offsets(tps)
-        offsets = {tp: found[tp].offset for tp in tps if tp in found and found[tp].offset >= 0}
-        if unknown := [tp for tp in tps if tp not in offsets]:
-            offsets |= await consumer.beginning_offsets(unknown)
-        for tp, offset in offsets.items():
-            consumer.seek(tp, offset)
-        return offsets
-
-
-class _Consumer(driver.Consumer):
-    async def _getmany(
-        self,
-        active_partitions: set[TP] | None,
-        timeout: float,  # noqa: ASYNC109 - as Faust has it
-    ) -> RecordMap:
-        """Fetch of the partitions that are active now, where Faust looks at what they are later.
-
-        When they are paused meanwhile, all at once, it would fetch of every partition, throw that
-        away, and go on after it: after a table's recovery, messages would be lost.
-        """
-        active = set(active_partitions or ())
-        return await super()._getmany(active, timeout) if active else {}
-
-    async def verify_all_partitions_active(self) -> None:
-        """Leave it to the watchdog: Faust's own check fails on a partition that just came."""
-
-    def _new_consumer_thread(self) -> _ConsumerThread:
-        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
-
-
 class _Transport(driver.Transport):
-    Consumer = _Consumer
+    Consumer = Consumer
     Producer = _Producer
 
 
@@ -108,6 +36,16 @@ class App(faust.App):
     """Faust inside another's event loop: no directory, no web server, no command line."""
 
     pace_s: float
+    _queues: dict[str, asyncio.Queue[Any]]
+
+    def follow(self, name: str, queue: asyncio.Queue[Any]) -> None:
+        """Put what comes of a topic into a queue."""
+        self._queues[name] = queue
+        self.topics.add(cast(TopicT, raw_topic(self, name).clone_using_queue(queue)))
+
+    def has_room(self, name: str) -> bool:
+        """Tell whether one more message of a topic can be taken at once."""
+        return name in self._queues and not self._queues[name].full()
 
     def _new_transport(self) -> _Transport:
         return _Transport(self.conf.broker_consumer, self)
@@ -123,12 +61,6 @@ class App(faust.App):
         producer = cast(_Producer, self.producer)._producer
         if producer is not None:
             producer._message_accumulator.fail_all(KafkaError("the process stops"))
-
-    async def stop(self) -> None:
-        """Stop, and leave no event loop open: one is made for a consumer that never runs too."""
-        await super().stop()
-        if self.producer_only and self._consumer is not None:
-            cast(_Consumer, self._consumer)._thread.thread_loop.close()
 
 
 def new_app(config: KafkaConfig, group: str, *, tables: bool) -> App:
@@ -158,7 +90,7 @@ def new_app(config: KafkaConfig, group: str, *, tables: bool) -> App:
         producer_max_batch_size=_BATCH_BYTES,
         producer_max_request_size=MAX_DEAD_LETTER_BYTES,
     )
-    app.pace_s = config.kafka_pace_s
+    app.pace_s, app._queues = config.kafka_pace_s, {}
     return app
 
 

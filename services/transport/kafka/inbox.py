@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
-from faust.types import TP, EventT, TopicT
+from faust.types import TP, EventT
 
 from services.core import metrics
 from services.core.errors import BadRequest
 from services.core.wire import Keyed, TopicType
-from services.transport.kafka.app import App, raw_topic
+from services.transport.kafka.app import App
 from services.transport.kafka.prefix import Prefix
 from services.transport.port import Received
 
@@ -66,7 +66,7 @@ class Inbox(Generic[M]):
         # Faust empties its own queues whenever it goes on after a rebalance; with a table to
         # recover, it fetches before that, and what it fetched would be lost.
         self._queue = app.FlowControlQueue(app.conf.stream_buffer_maxsize, clear_on_resume=False)
-        app.topics.add(cast(TopicT, raw_topic(app, name).clone_using_queue(self._queue)))
+        app.follow(name, self._queue)
 
     async def messages(self) -> AsyncIterator[Received[M]]:
         """Yield what arrives; bytes that are no message are given up here."""
