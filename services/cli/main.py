@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli import topics
+from services.cli import checkpoint, topics
 from services.cli.errors import told_plainly
 from soundflow.interaction import Ability, SessionSpec
 
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 models = typer.Typer(no_args_is_help=True, help="Fetch, list and check the models' weights.")
 app.add_typer(models, name="models")
+app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(topics.app, name="topics")
 
 Instruction = Annotated[

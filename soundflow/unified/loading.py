@@ -1,7 +1,10 @@
 """From a checkpoint's folder to an encoder and a decoder that run."""
 
+from dataclasses import replace
+
 import torch
 
+from soundflow.checkpoint.errors import ModelDamaged
 from soundflow.checkpoint.folder import Checkpoint
 from soundflow.unified.decoder import UnifiedDecoder
 from soundflow.unified.encoder import UnifiedEncoder
@@ -24,9 +27,10 @@ def decoder_of(
 ) -> UnifiedDecoder:
     """Return the decoder with its weights, and a cache for its sessions.
 
-    ModelMissing, ModelDamaged.
+    ModelMissing, ModelDamaged. settings: None = the default ones, in as many positions as the
+    model has.
     """
-    settings = settings or UnifiedSettings()
+    settings = settings or _settings_for(checkpoint)
     weights, device = WeightFormat(runtime.weights), _device(runtime)
     text_tokens = checkpoint.read_tokenizer()
     model = checkpoint.make_decoder(_dtype(runtime), device, weights).requires_grad_(False).eval()
@@ -35,6 +39,15 @@ def decoder_of(
     cache = PagedCache(model.config, pages, PAGE_POSITIONS, model.dtype, device)
     name = checkpoint.path.resolve().name
     return UnifiedDecoder(model, cache, checkpoint.control, text_tokens, settings, name=name)
+
+
+def _settings_for(checkpoint: Checkpoint) -> UnifiedSettings:
+    usual = UnifiedSettings()
+    positions = min(usual.positions, checkpoint.decoder_config.max_positions)
+    try:
+        return replace(usual, positions=positions)
+    except ValueError as error:
+        raise ModelDamaged(f"{checkpoint.path}: the decoder is too short: {error}") from error
 
 
 def _device(runtime: Runtime) -> str:

@@ -30,7 +30,18 @@ def told_failure(*args: str) -> str:
     return done.stderr
 
 
-@pytest.mark.parametrize("command", ["serve", "listen", "task", "models fetch", "models list"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "serve",
+        "listen",
+        "task",
+        "models fetch",
+        "models list",
+        "checkpoint inspect",
+        "checkpoint convert",
+    ],
+)
 def test_the_help_of_each_command_has_an_example(command: str) -> None:
     shown = run(*command.split(), "--help")
 

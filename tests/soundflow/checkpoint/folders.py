@@ -16,8 +16,8 @@ from tests.soundflow.unified.byte_bpe import byte_bpe
 INDEX = "model.safetensors.index.json"
 PTH = "audiointeraction_ChunkwisedEncoder.pth"
 
-# Beyond all ids of the golden conversations' text, so that each has a piece: 1000 is " 1000 ".
-FIRST_SPECIAL = 1100
+# The ids of the golden conversation's text, each of which has a word: 1000 is " ba".
+FIRST_SPOKEN, FIRST_SPECIAL = 1000, 1100
 
 TINY_AUDIO = {
     "num_mel_bins": 128,
@@ -58,7 +58,9 @@ def write_published(folder: Path, *, shards: int = 3, legacy: bool = False) -> P
     (folder / "qwen25OmniConfig" / "config.json").write_text(json.dumps(omni))
     tower = {name: torch.from_numpy(value) for name, value in golden.encoder_weights().items()}
     torch.save(tower, folder / PTH)
-    byte_bpe(first_special=FIRST_SPECIAL).save(str(folder / "tokenizer.json"))
+    byte_bpe(first_special=FIRST_SPECIAL, first_spoken=FIRST_SPOKEN).save(
+        str(folder / "tokenizer.json")
+    )
     return folder
 
 
