@@ -23,6 +23,8 @@ READ_COST = 4
 # Above this a group's mask is large (4 bytes each), and larger batches gain nothing.
 GROUP_SCORES = 1 << 22
 
+FOLD_BELOW = 32  # from so many queries on folding costs its copies and gains nothing
+
 
 class Plan(Protocol):
     """One batch's attention; made once, used in every layer, whose keys and values are written."""
@@ -89,14 +91,38 @@ class PaddedPlan:
         G, Q = group.rows_GQ.shape
         query = query_NHE.index_select(0, group.rows_GQ.view(-1))
         key, value = self.cache.pool.read(layer, group.slots_GT.view(-1), query.dtype)
-        attended_GHQE = functional.scaled_dot_product_attention(
-            query.view(G, Q, *query.shape[1:]).transpose(1, 2),
-            key.view(G, -1, *key.shape[1:]).transpose(1, 2),
-            value.view(G, -1, *value.shape[1:]).transpose(1, 2),
-            attn_mask=group.mask_G1QT,
-            enable_gqa=True,
+        attend = attend_folded if Q < FOLD_BELOW else attend_grouped
+        attended_GQHE = attend(
+            query.view(G, Q, *query.shape[1:]),
+            key.view(G, -1, *key.shape[1:]),
+            value.view(G, -1, *value.shape[1:]),
+            group.mask_G1QT,
         )
-        return attended_GHQE.transpose(1, 2).reshape(query.shape)
+        return attended_GQHE.reshape(query.shape)
+
+
+def attend_grouped(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+    """Attend with queries `(G, Q, H, E)` to keys and values `(G, T, K, E)`."""
+    query, key, value = (part.transpose(1, 2) for part in (query, key, value))
+    attended = functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=mask, enable_gqa=True
+    )
+    return attended.transpose(1, 2)
+
+
+def attend_folded(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+    """Return the same as `attend_grouped`, taking heads that share a key for more queries.
+
+    The kernels read keys and values once for each head and block of queries; with few queries that
+    is most of what they do.
+    """
+    G, Q, H, E = query.shape
+    K, T = key.shape[2], key.shape[1]
+    folded = query.view(G, Q, K, H // K, E).permute(0, 2, 3, 1, 4).reshape(G, K, -1, E)
+    key, value = key.transpose(1, 2), value.transpose(1, 2)
+    mask = mask.expand(G, H // K, Q, T).reshape(G, 1, -1, T)
+    attended = functional.scaled_dot_product_attention(folded, key, value, attn_mask=mask)
+    return attended.view(G, K, H // K, Q, E).permute(0, 3, 1, 2, 4).reshape(G, Q, H, E)
 
 
 def group_lanes(old_B: Ints, new_B: Ints) -> Iterator[Ints]:
