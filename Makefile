@@ -10,7 +10,7 @@ STUBS  := services/core/generated
 .DEFAULT_GOAL := help
 .PHONY: help install models run demo listen test check format protos protos-check protos-release lock \
         helm-lint helm-schema stack-fetch export \
-        eval-asr eval-sounds bench-embedded bench-pipeline bench-churn bench-hour screenshot clean
+        eval-asr eval-sounds bench-embedded bench-pipeline bench-churn bench-hour bench-hours screenshot clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -120,6 +120,9 @@ bench-churn: stack-fetch ## whether anything grows over 10,000 calls; OPTIONS=--
 
 bench-hour: models ## what a chunk costs at the end of an hour
 	@$(BIN)/python -m bench.hour
+
+bench-hours: install ## what a chunk costs the unified model over eight hours, drawn beside the published way
+	@$(BIN)/python -m bench.hours
 
 bench-faults: models stack-fetch ## kill each part in the middle of calls, and see what callers notice
 	@$(BIN)/python -m bench.faults --model $(MODEL)

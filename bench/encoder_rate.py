@@ -1,0 +1,32 @@
+"""How many chunks one thread encodes in a second of its own, by how many sessions share a pass."""
+
+import time
+from collections.abc import Mapping
+
+import numpy as np
+
+from soundflow.audio import CHUNK_SAMPLES, Chunk
+from soundflow.unified.encoder import UnifiedEncoder
+
+BATCHES = (1, 8, 64)
+LEAST_S = 3.0
+
+
+def encoder_rates(encoder: UnifiedEncoder) -> Mapping[int, float]:
+    """Return chunks per second of processor for each size of batch; states are carried on."""
+    return {size: _rate(encoder, size) for size in BATCHES}
+
+
+def _rate(encoder: UnifiedEncoder, size: int) -> float:
+    random = np.random.default_rng(size)
+    pcm = random.uniform(-0.1, 0.1, (size, CHUNK_SAMPLES)).astype(np.float32)
+    states = [encoder.initial() for _ in range(size)]
+    passes, began_s = -1, 0.0  # the first pass warms up
+    while passes < 1 or time.process_time() - began_s < LEAST_S:
+        if passes == 0:
+            began_s = time.process_time()
+        chunks = [Chunk(str(place), passes + 1, one) for place, one in enumerate(pcm)]
+        encoded = encoder.encode(list(zip(chunks, states, strict=True)))
+        states = [state for _, state in encoded]
+        passes += 1
+    return passes * size / (time.process_time() - began_s)

@@ -1,0 +1,234 @@
+"""What a chunk costs the unified model as a session grows old: eight hours of audio, sped up.
+
+Real chunks through the encoder, the engine and the decoder, on a small model with random weights.
+Every minute brings the same audio and as many turns, so that a difference is the session's age.
+Beside it the published server's way, until a chunk costs ten times the audio that it holds. All on
+one thread and in processor time, which others on the machine disturb least. Writes
+`bench/results/hours.json` and draws `hours.svg`.
+"""
+
+import argparse
+import asyncio
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+from rich.console import Console
+
+from bench.chart import Chart, Line
+from bench.encoder_rate import encoder_rates
+from bench.published_way import published_costs
+from bench.scripted_model import CONTROL, ScriptedModel, letters, scripted_model
+from soundflow.audio import CHUNK_MS, CHUNK_SAMPLES, SAMPLE_RATE_HZ, Chunk
+from soundflow.engine import Engine
+from soundflow.frontend import Array
+from soundflow.interaction import SessionSpec
+from soundflow.unified.decoder import UnifiedDecoder
+from soundflow.unified.encoder import UnifiedEncoder
+from soundflow.unified.pages import PagedCache
+from soundflow.unified.settings import UnifiedSettings
+
+RESULTS = Path(__file__).parent / "results"
+CHUNKS_PER_MINUTE = 60_000 // CHUNK_MS  # 150
+RESPOND_EVERY_CHUNKS = 10
+TURN_TOKENS = 12
+PAGE_POSITIONS = 16
+AGREEMENT = 1.05
+BEARABLE_MS = 10 * CHUNK_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Minute:
+    """One minute of audio of one session.
+
+    chunk_ms: processor time for each chunk, all turns included. chunk_positions: how many the
+    language model was given for each.
+    """
+
+    number: int
+    chunk_ms: float
+    chunk_positions: float
+    resident_mib: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that was measured.
+
+    young: the first minute of another session, lived right after each hour's last. published: a
+    session's age in seconds, and what a chunk costs then.
+    """
+
+    minutes: list[Minute]
+    young: list[Minute]
+    published: list[tuple[float, float]]
+    encoder_chunks_per_s: dict[int, float]
+
+    def figures(self) -> dict[str, float]:
+        """Say what it comes to.
+
+        The last hour's chunks against those of a first minute (the median of all that were lived),
+        and against the tenth to the nineteenth minute: then everything that is bounded is full.
+        """
+        last_ms = median(minute.chunk_ms for minute in self.minutes[-60:])
+        full = self.minutes[9:19] or self.minutes[-1:]
+        firsts = [self.minutes[0], *self.young]
+        return {
+            "last_hour_to_first_minute": last_ms / median(m.chunk_ms for m in firsts),
+            "last_hour_to_minutes_10_to_19": last_ms / median(m.chunk_ms for m in full),
+            "last_to_first_positions": self.minutes[-1].chunk_positions / firsts[0].chunk_positions,
+            "last_to_full_positions": self.minutes[-1].chunk_positions / full[-1].chunk_positions,
+            "grown_mib_since_minute_10": self.minutes[-1].resident_mib - full[0].resident_mib,
+        }
+
+
+def one_minute() -> Array:
+    """Make a minute of noise whose loudness and colour change from tenth to tenth of a second."""
+    random = np.random.default_rng(1)
+    tenths = 600
+    noise = random.normal(0.0, 0.1, (tenths, SAMPLE_RATE_HZ // 10))
+    loud = 10 ** random.uniform(-2.5, 0.0, (tenths, 1))
+    return (loud * noise).clip(-1.0, 1.0).astype(np.float32).reshape(-1)
+
+
+class Life:
+    """One session, which hears the same minute again and again."""
+
+    def __init__(
+        self, name: str, encoder: UnifiedEncoder, model: ScriptedModel, engine: Engine[Any]
+    ) -> None:
+        self._name = name
+        self._encoder, self._model, self._engine = encoder, model, engine
+        self._state = encoder.initial()
+        self._pieces = one_minute().reshape(-1, CHUNK_SAMPLES)
+        self._lived = 0
+
+    async def minute(self) -> Minute:
+        """Live one more."""
+        first = self._lived * CHUNKS_PER_MINUTE
+        self._lived += 1
+        positions, began_s = self._model.positions, time.process_time()
+        for index, pcm in enumerate(self._pieces, start=first):
+            await self._hear(Chunk(self._name, index, pcm))
+        return Minute(
+            self._lived,
+            chunk_ms=(time.process_time() - began_s) * 1000 / CHUNKS_PER_MINUTE,
+            chunk_positions=(self._model.positions - positions) / CHUNKS_PER_MINUTE,
+            resident_mib=psutil.Process().memory_info().rss / (1 << 20),
+        )
+
+    async def _hear(self, chunk: Chunk) -> None:
+        [(features, self._state)] = self._encoder.encode([(chunk, self._state)])
+        last = RESPOND_EVERY_CHUNKS - 1
+        self._model.respond = chunk.index % RESPOND_EVERY_CHUNKS == last
+        heard = await self._engine.hear(features)
+        for turn in heard.decision.turns:
+            async for _ in self._engine.speak(self._name, turn.turn):
+                pass
+
+
+async def live(
+    encoder: UnifiedEncoder, model: ScriptedModel, minutes: int, console: Console
+) -> tuple[list[Minute], list[Minute]]:
+    """Return the minutes of one long life, and the first ones of others."""
+    settings = UnifiedSettings()
+    cache = PagedCache(model.config, 2 * -(-settings.positions // PAGE_POSITIONS), PAGE_POSITIONS)
+    engine = Engine(UnifiedDecoder(model, cache, CONTROL, letters(), settings))
+    stepping = asyncio.create_task(engine.run())
+    await engine.open("old", SessionSpec())
+    old, lived, young = Life("old", encoder, model, engine), [], []
+    for _ in range(minutes):
+        lived.append(await old.minute())
+        if lived[-1].number % 60 == 0:
+            name = f"young-{lived[-1].number}"
+            await engine.open(name, SessionSpec())
+            young.append(await Life(name, encoder, model, engine).minute())
+            await engine.close(name)
+        if lived[-1].number % 10 in (0, 1):
+            console.print(_told(lived[-1]))
+    stepping.cancel()
+    return lived, young
+
+
+async def measure(minutes: int, console: Console) -> Report:
+    """Run all of it."""
+    tower, model = scripted_model(TURN_TOKENS)
+    encoder = UnifiedEncoder(tower)
+    lived, young = await live(encoder, model, minutes, console)
+    published = []
+    for age_s, chunk_ms in published_costs(tower, model, one_minute(), BEARABLE_MS):
+        published.append((age_s, chunk_ms))
+        console.print(f"the published way at {age_s:5.0f} s: {chunk_ms:7.1f} ms a chunk")
+    return Report(lived, young, published, dict(encoder_rates(encoder)))
+
+
+def chart(report: Report) -> Chart:
+    """Set out both ways."""
+    ours = [(minute.number * 60.0, minute.chunk_ms) for minute in report.minutes]
+    return Chart(
+        title="Processor time for one chunk of 400 ms, by the session's age",
+        x_name="age of the session",
+        y_name="ms a chunk, one thread (tiny random model)",
+        x_ticks=[
+            (1, "1 s"),
+            (10, "10 s"),
+            (60, "1 min"),
+            (600, "10 min"),
+            (3600, "1 h"),
+            (28800, "8 h"),
+        ],
+        y_ticks=[
+            (1, "1"),
+            (10, "10"),
+            (100, "100"),
+            (400, "400 (live)"),
+            (1000, "1,000"),
+            (10000, "10,000"),
+        ],
+        lines=[
+            Line("SoundFlow", ours),
+            Line("re-encoding all, growing cache (the published way)", report.published),
+        ],
+    )
+
+
+def save(report: Report) -> None:
+    """Write the numbers and the picture."""
+    RESULTS.mkdir(exist_ok=True)
+    figures = {"figures": report.figures()} | asdict(report)
+    (RESULTS / "hours.json").write_text(json.dumps(figures, indent=1) + "\n")
+    chart(report).write(RESULTS / "hours.svg")
+
+
+def main() -> None:
+    """Measure, write, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hours", type=float, default=8)
+    minutes = max(1, round(parser.parse_args().hours * 60))
+    torch.set_num_threads(1)
+    console = Console()
+    report = asyncio.run(measure(minutes, console))
+    save(report)
+    for name, figure in report.figures().items():
+        console.print(f"{name.replace('_', ' ')}: {figure:.3f}")
+    kept = report.figures()["last_hour_to_first_minute"] <= AGREEMENT
+    console.print(f"at most {AGREEMENT} of a first minute: {'holds' if kept else 'does NOT hold'}")
+    for size, rate in report.encoder_chunks_per_s.items():
+        console.print(f"encoder, {size:2} sessions a pass: {rate:.0f} chunks a second")
+
+
+def _told(minute: Minute) -> str:
+    return (
+        f"minute {minute.number:3}: {minute.chunk_ms:6.2f} ms and {minute.chunk_positions:.1f} "
+        f"positions a chunk, {minute.resident_mib:.1f} MiB"
+    )
+
+
+if __name__ == "__main__":
+    main()
