@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 
+import uvloop
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import Field
@@ -48,7 +49,7 @@ def run(name: str, serve: Serve) -> None:
     logging.basicConfig(
         level=config.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    sys.exit(asyncio.run(_run(name, serve, config)))
+    sys.exit(uvloop.run(_run(name, serve, config)))
 
 
 async def _run(name: str, serve: Serve, config: RunnerConfig) -> int:

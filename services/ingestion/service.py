@@ -283,6 +283,12 @@ class IngestionService:
             self._held.end(session, SessionClosed(reason, session.chunks, record.newest_turn))
 
     async def _send(self, session: LiveSession, message: AudioMessage) -> None:
+        try:
+            await self.audio.send(message)
+        except Unavailable:
+            await self._send_again(session, message)
+
+    async def _send_again(self, session: LiveSession, message: AudioMessage) -> None:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Unavailable),
             wait=wait_random_exponential(multiplier=0.05, max=1),

@@ -18,7 +18,8 @@ log = logging.getLogger(__name__)
 
 Change = Callable[[SessionRecord], SessionRecord]
 
-LAZY_S = 1.0
+# A session that is rebuilt hears so much more again: little, next to a write for every other chunk.
+LAZY_S = 3.0
 # What waits when the process ends is given so long.
 FLUSH_WITHIN_S = 5.0
 # Of changes that may be left out: as many of a session as wait while the store is away.
