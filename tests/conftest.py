@@ -2,6 +2,7 @@
 
 import os
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +57,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def golden_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint as it is published, with the golden weights."""
+    from tests.soundflow.checkpoint.folders import write_published  # torch takes its time
+
+    return write_published(tmp_path_factory.mktemp("checkpoint") / "golden")
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from soundflow.audio import Chunk
 from soundflow.decoder import Speaking, Spoken, Verdict
@@ -15,9 +16,9 @@ from soundflow.features import Features
 from soundflow.interaction import Action, Kind, PastTurn, Piece, SessionSpec
 from soundflow.media import open_media
 from soundflow.models import Model, load_model
-from soundflow.null import NullDecoder
 from soundflow.unified.encoder import UnifiedEncoder
-from tests.golden import published
+from tests import golden
+from tests.soundflow.checkpoint.folders import GOLDEN_INSTRUCTION
 from tests.waiting import DEADLINE_S
 
 PROMPTS = Path(__file__).parents[1] / "data" / "prompts"
@@ -27,13 +28,27 @@ PROMPTS = Path(__file__).parents[1] / "data" / "prompts"
 ROUNDING = 1e-5
 
 
-@pytest.fixture(
-    scope="module", params=["null", "unified", pytest.param("cascade", marks=pytest.mark.models)]
-)
+EVERY_MODEL = ["null", "unified", pytest.param("cascade", marks=pytest.mark.models)]
+
+
+def loaded(name: str, request: pytest.FixtureRequest) -> Model:
+    if name == "unified":
+        return load_model(str(request.getfixturevalue("golden_folder")))
+    return load_model(name)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Let torch not wait for threads that so small a model has no use for."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module", params=EVERY_MODEL)
 def model(request: pytest.FixtureRequest) -> Model:
-    if request.param == "unified":
-        return Model(UnifiedEncoder(published.tower()), NullDecoder())
-    return load_model(request.param)
+    return loaded(request.param, request)
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +120,9 @@ def test_features_do_not_depend_on_the_batch(model: Model, speech: list[Chunk]) 
 class Stage:
     """Plays the engine's part for the decoder under test."""
 
-    def __init__(self, model: Model) -> None:
-        self.model = model
+    def __init__(self, model: Model, spec: SessionSpec, clip: Sequence[Chunk]) -> None:
+        """Take what this model speaks about: a clip that it answers when it is told to."""
+        self.model, self.spec, self.clip = model, spec, clip
         self.changed = threading.Event()
         model.decoder.start(lambda state: self.changed.set())
 
@@ -148,34 +164,34 @@ class Stage:
 
 
 @pytest.fixture
-def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    name = request.param
-    stage = Stage(load_model(name))
+def stage(request: pytest.FixtureRequest, speech: list[Chunk]) -> Iterator[Stage]:
+    model = loaded(request.param, request)
+    if request.param == "unified":  # its random weights have their own idea of speech
+        stage = Stage(model, SessionSpec(GOLDEN_INSTRUCTION), golden.chunks("speech"))
+    else:
+        stage = Stage(model, SessionSpec(source_language="en"), speech)
     yield stage
     stage.model.decoder.stop()
 
 
-every_model = pytest.mark.parametrize(
-    "stage", ["null", pytest.param("cascade", marks=pytest.mark.models)], indirect=True
-)
-ENGLISH = SessionSpec(source_language="en")
+every_model = pytest.mark.parametrize("stage", EVERY_MODEL, indirect=True)
 
 
 @every_model
-def test_a_decision_names_turns_exactly_when_it_responds(stage: Stage, speech: list[Chunk]) -> None:
-    state = stage.model.decoder.open(ENGLISH, ())
-    verdicts, _ = stage.run(state, encode(stage.model, speech))
+def test_a_decision_names_turns_exactly_when_it_responds(stage: Stage) -> None:
+    state = stage.model.decoder.open(stage.spec, ())
+    verdicts, _ = stage.run(state, encode(stage.model, stage.clip))
     assert any(verdict.action is Action.RESPOND for verdict in verdicts)
     for verdict in verdicts:
         assert bool(verdict.turns) == (verdict.action is Action.RESPOND)
 
 
 @every_model
-def test_every_turn_is_named_first_and_ends_once(stage: Stage, speech: list[Chunk]) -> None:
-    state = stage.model.decoder.open(ENGLISH, ())
+def test_every_turn_is_named_first_and_ends_once(stage: Stage) -> None:
+    state = stage.model.decoder.open(stage.spec, ())
     named: set[int] = set()
     ended: list[int] = []
-    for features in encode(stage.model, speech):
+    for features in encode(stage.model, stage.clip):
         [verdict] = stage.decide([(state, [features])])
         named.update(start.turn for start in verdict.turns)
         for piece in stage.say(state):
@@ -186,9 +202,9 @@ def test_every_turn_is_named_first_and_ends_once(stage: Stage, speech: list[Chun
 
 
 @every_model
-def test_final_text_is_never_taken_back(stage: Stage, speech: list[Chunk]) -> None:
-    state = stage.model.decoder.open(ENGLISH, ())
-    _, pieces = stage.run(state, encode(stage.model, speech))
+def test_final_text_is_never_taken_back(stage: Stage) -> None:
+    state = stage.model.decoder.open(stage.spec, ())
+    _, pieces = stage.run(state, encode(stage.model, stage.clip))
     final: set[tuple[int, int]] = set()
     for piece in pieces:
         assert (piece.turn, piece.sequence) not in final
@@ -197,21 +213,19 @@ def test_final_text_is_never_taken_back(stage: Stage, speech: list[Chunk]) -> No
 
 
 @every_model
-def test_a_rebuilt_session_numbers_its_turns_after_its_history(
-    stage: Stage, speech: list[Chunk]
-) -> None:
-    state = stage.model.decoder.open(ENGLISH, [PastTurn(7, Kind.NOTICE, "before")])
-    verdicts, _ = stage.run(state, encode(stage.model, speech))
+def test_a_rebuilt_session_numbers_its_turns_after_its_history(stage: Stage) -> None:
+    state = stage.model.decoder.open(stage.spec, [PastTurn(7, Kind.NOTICE, "before")])
+    verdicts, _ = stage.run(state, encode(stage.model, stage.clip))
     numbers = [start.turn for verdict in verdicts for start in verdict.turns]
     assert numbers[0] == 8
     assert all(later >= earlier for earlier, later in pairwise(numbers))
 
 
 @every_model
-def test_a_drained_queue_gets_one_verdict(stage: Stage, speech: list[Chunk]) -> None:
-    heard = encode(stage.model, speech)
-    one, other = (stage.model.decoder.open(ENGLISH, ()) for _ in range(2))
-    silence = [Chunk("other", 0, np.zeros_like(speech[0].pcm))]
+def test_a_drained_queue_gets_one_verdict(stage: Stage) -> None:
+    heard = encode(stage.model, stage.clip)
+    one, other = (stage.model.decoder.open(stage.spec, ()) for _ in range(2))
+    silence = [Chunk("other", 0, np.zeros_like(stage.clip[0].pcm))]
     first, second = stage.decide([(one, heard), (other, encode(stage.model, silence))])
     assert first.action is Action.RESPOND
     assert second.action is Action.SILENT
@@ -219,9 +233,9 @@ def test_a_drained_queue_gets_one_verdict(stage: Stage, speech: list[Chunk]) -> 
 
 
 @every_model
-def test_a_session_that_is_closed_says_nothing_more(stage: Stage, speech: list[Chunk]) -> None:
-    closed, kept = (stage.model.decoder.open(ENGLISH, ()) for _ in range(2))
-    heard = encode(stage.model, speech)
+def test_a_session_that_is_closed_says_nothing_more(stage: Stage) -> None:
+    closed, kept = (stage.model.decoder.open(stage.spec, ()) for _ in range(2))
+    heard = encode(stage.model, stage.clip)
     stage.decide([(closed, heard)])
     stage.model.decoder.close(closed)
     _, pieces = stage.run(kept, heard)

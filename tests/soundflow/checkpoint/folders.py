@@ -11,13 +11,15 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from tests import golden
-from tests.soundflow.unified.byte_bpe import byte_bpe
+from tests.soundflow.unified.byte_bpe import SPOKEN, byte_bpe
 
 INDEX = "model.safetensors.index.json"
 PTH = "audiointeraction_ChunkwisedEncoder.pth"
 
 # The ids of the golden conversation's text, each of which has a word: 1000 is " ba".
 FIRST_SPOKEN, FIRST_SPECIAL = 1000, 1100
+# The golden session's system prompt, written out: its tokens are 1000 to 1006.
+GOLDEN_INSTRUCTION = "".join(SPOKEN[:7])
 
 TINY_AUDIO = {
     "num_mel_bins": 128,
