@@ -91,7 +91,8 @@ class PaddedPlan:
         G, Q = group.rows_GQ.shape
         query = query_NHE.index_select(0, group.rows_GQ.view(-1))
         key, value = self.cache.pool.read(layer, group.slots_GT.view(-1), query.dtype)
-        attend = attend_folded if Q < FOLD_BELOW else attend_grouped
+        # On a GPU the only fused kernel that takes a mask takes no heads that share a key.
+        attend = attend_folded if Q < FOLD_BELOW or query.is_cuda else attend_grouped
         attended_GQHE = attend(
             query.view(G, Q, *query.shape[1:]),
             key.view(G, -1, *key.shape[1:]),

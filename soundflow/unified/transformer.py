@@ -31,8 +31,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from soundflow.unified.attention import Attention, PaddedAttention, Plan
+from soundflow.unified.attention import Attention, Plan
 from soundflow.unified.config import DecoderConfig
+from soundflow.unified.flashinfer_attention import attention_for
 from soundflow.unified.pages import Lane, PagedCache
 from soundflow.unified.quantised import WeightFormat, linear
 from soundflow.unified.rotation import Rotation, Rotations, rotate
@@ -44,8 +45,8 @@ Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 class LanguageModel(nn.Module):
     """Embedding, blocks, norm and head; the sequences' state is in the lanes, none in here.
 
-    attention: how lanes are attended to, chosen once. weights: what the blocks' matrices are kept
-    as.
+    weights: what matrices are kept as. attention: how lanes are attended to; None = the best way
+    that there is on the device of the cache.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class LanguageModel(nn.Module):
         self.blocks = nn.ModuleList(Block(config, weights) for _ in range(config.layers))
         self.norm = nn.RMSNorm(config.width, config.norm_eps)
         self.head = linear(config.width, config.vocabulary, weights=weights, bias=False)
-        self._attention = attention or PaddedAttention()
+        self._attention = attention
         self._rotations = Rotations(config)
 
     @property
@@ -101,7 +102,8 @@ class LanguageModel(nn.Module):
         cache = lanes[0].cache
         with cache.extending(lanes, [len(embedded) for _, embedded in batch]) as extension:
             hidden_ND = torch.cat([embedded.to(self.device, self.dtype) for _, embedded in batch])
-            plan = self._attention.plan(cache, extension, self.dtype)
+            attention = self._attention or attention_for(cache.device)
+            plan = attention.plan(cache, extension, self.dtype)
             rotation_N = self._rotations.at(extension.positions_N, self.dtype)
             for layer, block in enumerate(self.blocks):
                 attend = Paged(cache, extension.slots_N, plan, layer)
