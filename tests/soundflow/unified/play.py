@@ -13,7 +13,7 @@ from soundflow.unified.pages import PagedCache
 from soundflow.unified.session import UnifiedSession
 from soundflow.unified.settings import UnifiedSettings
 from soundflow.unified.transformer import LanguageModel
-from tests.soundflow.unified.hashed_model import control_tokens, text_tokens
+from tests.soundflow.unified.hashed_model import HashedModel, control_tokens, text_tokens
 
 # Small, so that a window is full soon.
 SMALL = UnifiedSettings(
@@ -47,6 +47,10 @@ def make_decoder(
     pages = sessions * -(-settings.positions // page_positions)
     cache = PagedCache(lm.config, pages, page_positions)
     return UnifiedDecoder(lm, cache, control_tokens(), text_tokens(), settings), cache
+
+
+def play_of(lm: HashedModel, settings: UnifiedSettings = SMALL, *, sessions: int = 8) -> "Play":
+    return Play(make_decoder(lm.cast(), settings, sessions=sessions)[0])
 
 
 @dataclass(eq=False)
