@@ -10,8 +10,8 @@ from torch import Tensor
 from soundflow.audio import CHUNK_SAMPLES, Chunk
 from soundflow.checkpoint.folder import Checkpoint, open_checkpoint
 from soundflow.unified.encoder import UnifiedEncoder, features_whole
-from soundflow.unified.pages import PagedCache
 from tests import golden
+from tests.golden.greedy import greedy_turns
 from tests.soundflow.checkpoint.folders import write_published
 
 SECOND_OF_SILENCE = 3 * CHUNK_SAMPLES  # in whole chunks
@@ -54,17 +54,8 @@ def test_a_live_session_gets_the_published_features(checkpoint: Checkpoint) -> N
 
 def test_it_says_the_published_tokens(checkpoint: Checkpoint) -> None:
     """Greedy, on its own words: a single other token would lead to another conversation."""
-    model, control = checkpoint.make_decoder().requires_grad_(False), checkpoint.control
-    lane = PagedCache(model.config, pages=300).lane()
-    block = [*control.block]
-    before, said = list(control.prefix_ids(golden.prefix_ids()[4:-1])), []
-    for frames in conversation(checkpoint):
-        embedded = model.embed([*before, *block])
-        embedded[-len(frames) - 1 : -1] = frames
-        turn = [int(model.extend([(lane, embedded)]).argmax())]
-        while turn[0] == control.text_begin and turn[-1] != control.text_end:
-            turn.append(int(model.extend([(lane, model.embed(turn[-1:]))]).argmax()))
-        said.append(turn)
-        before = turn[-1:]
+    model, system_ids = checkpoint.make_decoder().requires_grad_(False), golden.prefix_ids()[4:-1]
+    chunks = [[frames] for frames in conversation(checkpoint)]
+    said = greedy_turns(model, checkpoint.control, system_ids, chunks)
     assert said == golden.turns()
     assert sum(map(len, said)) == 898
