@@ -1,0 +1,97 @@
+"""The unified model on a real Triton server: the published features, and the published words."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.inference.port import DecoderClient, EncoderClient
+from services.inference.triton_encoder import TritonEncoder
+from services.inference.triton_replicas import TritonDecoderPool
+from soundflow.checkpoint import open_checkpoint
+from soundflow.features import Features
+from soundflow.interaction import Ability, Action, EndReason, SessionSpec
+from soundflow.unified.tokens import TextTokens
+from stack.triton import TritonServer
+from tests import golden
+from tests.services.inference.conftest import MODELS
+from tests.services.inference.triton_servers import reach
+from tests.soundflow.checkpoint.folders import GOLDEN_INSTRUCTION
+from tests.waiting import DEADLINE_S
+from training.export import write_repository
+
+pytestmark = pytest.mark.triton
+
+SESSIONS = [f"session {number}" for number in range(4)]
+SPEC = SessionSpec(GOLDEN_INSTRUCTION, frozenset({Ability.TRANSCRIBE}))
+
+
+@pytest.fixture(scope="module")
+def server(golden_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
+    repository = tmp_path_factory.mktemp("model_repo")
+    write_repository(str(golden_folder), repository)
+    env = {"SOUNDFLOW_MODEL": str(golden_folder), "OMP_NUM_THREADS": "1"}
+    with TritonServer(tmp_path_factory.mktemp("unified"), repository, MODELS, env) as server:
+        yield server
+
+
+@pytest.fixture
+async def pool(server: TritonServer) -> AsyncIterator[TritonDecoderPool]:
+    async with TritonDecoderPool(reach(server)) as pool:
+        yield pool
+
+
+async def encoded(encoder: EncoderClient, name: str) -> list[Features]:
+    state, made = encoder.initial(), []
+    for chunk in golden.chunks(name):
+        features, state = await asyncio.wait_for(encoder.encode(chunk, state), DEADLINE_S)
+        made.append(features)
+    return made
+
+
+async def conversed(decoder: DecoderClient, name: str) -> list[tuple[Action, str]]:
+    """Let a session hear the golden clip as the published code did; return all that it said."""
+    await decoder.open(name, SPEC)
+    said = []
+    for index, frames in enumerate(golden.features_whole()):
+        async with asyncio.timeout(DEADLINE_S):
+            decision = (await decoder.hear(Features(name, index, {"frames": frames}))).decision
+            assert decision.index == index
+            texts = [await text(decoder, name, start.turn) for start in decision.turns]
+        said.append((decision.action, "".join(texts)))
+    await decoder.close(name)
+    return said
+
+
+async def text(decoder: DecoderClient, name: str, turn: int) -> str:
+    pieces = [piece async for piece in decoder.speak(name, turn)]
+    assert pieces[-1].ended is EndReason.COMPLETE
+    return "".join(piece.text for piece in pieces)
+
+
+def published(tokens: TextTokens, silence: int) -> Sequence[tuple[Action, str]]:
+    """Return the first clip of the published conversation."""
+    return [
+        (Action.SILENT, "") if turn == [silence] else (Action.RESPOND, tokens.decode(turn))
+        for turn in golden.turns()[: len(golden.features_whole())]
+    ]
+
+
+async def test_it_hears_the_published_features(server: TritonServer) -> None:
+    async with TritonEncoder(reach(server)) as encoder:
+        everyone = await asyncio.gather(*(encoded(encoder, name) for name in SESSIONS))
+    for features in everyone:
+        frames = [each.tensors["frames"] for each in features]
+        np.testing.assert_allclose(frames, golden.features_prefix(), rtol=0, atol=1e-4)
+
+
+async def test_it_says_the_published_words(pool: TritonDecoderPool, golden_folder: Path) -> None:
+    decoder = pool.at(await pool.choose(SESSIONS[0]))
+    everyone = await asyncio.gather(*(conversed(decoder, name) for name in SESSIONS))
+    checkpoint = open_checkpoint(golden_folder)
+    expected = published(checkpoint.read_tokenizer(), checkpoint.control.silence)
+    assert sum(action is Action.RESPOND for action, _ in expected) > 10
+    for said in everyone:
+        assert said == expected
