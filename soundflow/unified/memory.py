@@ -36,11 +36,13 @@ class Run:
 class Memory:
     """A session's sequence after a decision on chunk `newest`, without features.
 
-    typed: instructions since it was opened. past: turns as text, packed. drawn: of its sampler.
+    typed: instructions since it was opened; next_typed: those from the next chunk on.
+    past: turns as text, packed. drawn: of its sampler.
     """
 
     newest: int
     typed: tuple[str, ...]
+    next_typed: tuple[str, ...]
     past: tuple[str, ...]
     runs: tuple[Run, ...]
     drawn: int

@@ -72,9 +72,11 @@ class UnifiedSession:
         self._kind = kind_of(spec.abilities)
         self._newest_turn = max((past.turn for past in history), default=0)
         known = Memory.read(memory)
-        typed = list(known.typed) if known else []
         encode, most_tokens = parts.text_tokens.encode, parts.settings.system_tokens
-        self._instructions = Instructions(system_text(spec), typed, encode, most_tokens)
+        self._instructions = Instructions(system_text(spec), encode, most_tokens)
+        if known:
+            self._instructions.typed += known.typed
+            self._instructions.next_typed += known.next_typed
         self._window = Window(parts.control, parts.settings, parts.width, self._prefix())
         self._recall = Recall(self._window)
         if memory:
@@ -151,9 +153,7 @@ class UnifiedSession:
 
     def instruct(self, text: str) -> None:
         """Follow a typed instruction from the next chunk on."""
-        self._instructions.typed.append(text)
-        self._window.prefix = self._prefix()
-        self._stale = True
+        self._instructions.add(text)
 
     def cancel(self, turn: int) -> None:
         """Give up a turn."""
@@ -188,6 +188,8 @@ class UnifiedSession:
     def _drain(self, due: Due) -> None:
         """Let chunks be fed, of very many the newest, behind what the lane holds, or all anew."""
         entry, self._respond = due.entry, due.respond
+        if not due.respond and self._instructions.take_up():
+            self._window.prefix, self._stale = self._prefix(), True
         entry.keep_newest(self._settings.window_chunks)
         if not self._window.has_room(entry.blocks):
             self._make_room(entry.blocks)
@@ -229,6 +231,7 @@ class UnifiedSession:
         memory = Memory(
             self._newest,
             tuple(self._instructions.typed),
+            tuple(self._instructions.next_typed),
             tuple(map(packed, self._window.past)),
             runs_of(entries, self._control.silence),
             self._drawn,

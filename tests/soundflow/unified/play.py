@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -53,18 +54,26 @@ def play_of(lm: HashedModel, settings: UnifiedSettings = SMALL, *, sessions: int
     return Play(make_decoder(lm.cast(), settings, sessions=sessions)[0])
 
 
+Call = tuple[str, Any]  # hear and speak with chunks, instruct with a text, cancel with a turn
+
+
 @dataclass(eq=False)
 class Played:
-    """One session as the engine keeps it. calls: what it was given; told: what came of it."""
+    """One session as the engine keeps it.
+
+    calls: what it was given; told: what came of it; decided: how many there were of both by each
+    of its verdicts.
+    """
 
     name: str
     state: UnifiedSession
     queue: list[Features] = field(default_factory=list)
     speaks: bool = False
     undecided: list[Features] = field(default_factory=list)
-    calls: list[tuple[str, tuple[Features, ...]]] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
     told: list[object] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
+    decided: list[tuple[int, int]] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
 
     @property
@@ -89,6 +98,14 @@ class Play:
         state = self.decoder.open(spec or SessionSpec(f"this is {name}"), history, memory)
         self.sessions[name] = Played(name, state)
         return self.sessions[name]
+
+    def instruct(self, name: str, text: str) -> None:
+        self.decoder.instruct(self.sessions[name].state, text)
+        self.sessions[name].calls.append(("instruct", text))
+
+    def cancel(self, name: str, turn: int) -> None:
+        self.decoder.cancel(self.sessions[name].state, turn)
+        self.sessions[name].calls.append(("cancel", turn))
 
     def close(self, name: str) -> None:
         self.decoder.close(self.sessions.pop(name).state)
@@ -136,6 +153,7 @@ def decide(session: Played, verdict: Verdict | Exception | None) -> None:
         session.told.append((newest, type(verdict)))
         return
     session.verdicts.append(verdict)
+    session.decided.append((len(session.calls), len(session.told)))
     session.told.append((newest, verdict.action, verdict.turns))
     session.speaks = verdict.action is Action.RESPOND or verdict.unsettled
 
@@ -151,16 +169,31 @@ def say(session: Played, spoken: Spoken | Exception) -> None:
 
 
 def replayed_alone(decoder: UnifiedDecoder, original: Played, spec: SessionSpec) -> Played:
-    """Give another decoder's only session the same drains, in sight of the same chunks."""
+    """Give another decoder's only session the same calls."""
     alone = Played(original.name, decoder.open(spec, ()))
-    for call, chunks in original.calls:
-        if call == "hear":
-            alone.undecided = list(chunks)
-            [verdict] = decoder.step([(alone.state, chunks)], ()).heard
-            while verdict is None:
-                [verdict] = decoder.step([(alone.state, ())], ()).heard
-            decide(alone, verdict)
-        elif alone.speaks:  # it may need fewer steps where nobody else has long work
-            [spoken] = decoder.step((), [(alone.state, chunks)]).spoken
-            say(alone, spoken)
+    go_on(decoder, alone, original.calls)
     return alone
+
+
+def go_on(decoder: UnifiedDecoder, session: Played, calls: Iterable[Call]) -> None:
+    """Give a session calls that another was given."""
+    for call, what in calls:
+        match call:
+            case "hear":
+                while session.speaks:  # it is still laying out its sequence, which others did not
+                    say(session, decoder.step((), [(session.state, ())]).spoken[0])
+                hear(decoder, session, what)
+            case "speak" if session.speaks:  # it may need fewer steps where nobody else has work
+                say(session, decoder.step((), [(session.state, what)]).spoken[0])
+            case "instruct":
+                decoder.instruct(session.state, what)
+            case "cancel":
+                decoder.cancel(session.state, what)
+
+
+def hear(decoder: UnifiedDecoder, session: Played, queue: Sequence[Features]) -> None:
+    """Let a session that listens decide on a drained queue."""
+    session.undecided = list(queue)
+    while session.undecided:
+        decide(session, decoder.step([(session.state, queue)], ()).heard[0])
+        queue = ()

@@ -7,14 +7,21 @@ from soundflow.interaction import (
     SessionSpec,
 )
 from tests.soundflow.unified.hashed_model import text_tokens
-from tests.soundflow.unified.play import Played
 from tests.soundflow.unified.told_model import (
     LETTER,
     RESPOND,
     SILENT,
     Reply,
 )
-from tests.soundflow.unified.told_stage import BLOCK, CONTROL, LETTERS, Stage, pieces, said
+from tests.soundflow.unified.told_stage import (
+    BLOCK,
+    CONTROL,
+    LETTERS,
+    Stage,
+    pieces,
+    said,
+    talk_over,
+)
 
 
 def test_a_turn_that_is_cancelled_keeps_what_was_said() -> None:
@@ -46,14 +53,6 @@ def test_cancelling_another_turn_changes_nothing() -> None:
 
 
 # Interruption
-
-
-def talk_over(stage: Stage, session: Played, *codes: float, after_tokens: int = 6) -> None:
-    """Let chunks come while the session speaks."""
-    session.queue += stage.sounds["a"].chunks(RESPOND)
-    while not session.speaks or len(stage.held(session)) < len(BLOCK) + after_tokens:
-        stage.play.step()
-    session.queue += stage.sounds["a"].chunks(*codes)
 
 
 def test_who_is_answered_while_the_session_speaks_ends_its_turn() -> None:

@@ -12,6 +12,7 @@ from tests.soundflow.unified.hashed_model import control_tokens
 from tests.soundflow.unified.play import SMALL, Play, Played, make_decoder
 from tests.soundflow.unified.told_model import (
     LETTER,
+    RESPOND,
     Reply,
     Sounds,
     ToldModel,
@@ -53,3 +54,11 @@ def pieces(session: Played) -> list[Piece]:
 
 def said(session: Played) -> str:
     return "".join(piece.text for piece in pieces(session))
+
+
+def talk_over(stage: Stage, session: Played, *codes: float, after_tokens: int = 6) -> None:
+    """Let chunks come while the session speaks."""
+    session.queue += stage.sounds["a"].chunks(RESPOND)
+    while not session.speaks or len(stage.held(session)) < len(BLOCK) + after_tokens:
+        stage.play.step()
+    session.queue += stage.sounds["a"].chunks(*codes)
