@@ -16,7 +16,7 @@ from services.transport.port import Received, Topic
 from soundflow.audio import Chunk
 
 GROUP = "perception"
-CLOSED_KEPT = 10_000  # sessions whose last chunks may still be on their way
+CLOSED_KEPT = 4096  # sessions whose last chunks may still be on their way
 # A session has a chunk every 400 ms, also of silence, unless its caller is away; after so long it
 # was closed without a word, or never opened: any message on the topic may begin one.
 IDLE_S = 3600.0
