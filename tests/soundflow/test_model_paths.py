@@ -1,0 +1,57 @@
+"""Models by their folder's path, and what is said where that cannot be."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from soundflow.checkpoint import CheckpointError
+from soundflow.features import TensorSpec
+from soundflow.models import is_path, load_model, tensors_of
+
+
+def in_python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_a_slash_makes_a_path_and_so_does_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "checkpoint").mkdir()
+    (tmp_path / "cascade").mkdir()
+    assert is_path("checkpoint")
+    assert is_path("./nowhere")
+    assert not is_path("nowhere")
+    assert not is_path("cascade")
+
+
+def test_the_tensors_of_a_folder_are_as_wide_as_it_says(golden_folder: Path) -> None:
+    assert tensors_of(str(golden_folder)) == (TensorSpec("frames", "float32", (10, 64)),)
+
+
+def test_what_is_neither_a_name_nor_a_folder_is_told() -> None:
+    with pytest.raises(ValueError, match="no model 'parrot'; choose one of .*, or a folder's path"):
+        load_model("parrot")
+    with pytest.raises(CheckpointError, match="nowhere/parrot is not a folder"):
+        load_model("nowhere/parrot")
+
+
+def test_nobody_waits_for_torch_who_does_not_use_it() -> None:
+    code = "import sys, soundflow.models, services.cli.main; print('torch' in sys.modules)"
+    assert in_python(code) == "False"
+
+
+def test_where_torch_is_missing_it_is_said_how_to_get_it() -> None:
+    code = """
+import sys
+sys.modules["torch"] = None
+from soundflow.checkpoint import CheckpointError, open_checkpoint
+try:
+    open_checkpoint("anything")
+except CheckpointError as error:
+    print(error)
+"""
+    assert in_python(code) == "a model in a folder needs torch: pip install 'soundflow[unified]'"

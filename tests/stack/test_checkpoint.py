@@ -1,0 +1,35 @@
+"""A platform around a checkpoint's folder: Triton's repository is written for it."""
+
+from pathlib import Path
+
+import pytest
+
+from stack.errors import NotReady
+from stack.parts import MODEL_REPOSITORY, Parts
+from stack.settings import StackSettings
+
+
+def test_a_model_that_has_a_name_is_served_from_the_committed_repository(tmp_path: Path) -> None:
+    parts = Parts(StackSettings(tmp_path, model="null"))
+    parts.write_model_repository()
+    assert {server.repository for server in parts.tritons} == {MODEL_REPOSITORY}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_is_served_from_a_repository_of_its_own(
+    golden_folder: Path, tmp_path: Path
+) -> None:
+    parts = Parts(StackSettings(tmp_path, model=str(golden_folder)))
+    parts.write_model_repository()
+    for server in parts.tritons:
+        assert server.repository == tmp_path / "model_repo"
+        assert server.env["SOUNDFLOW_MODEL"] == str(golden_folder)
+        [model] = server.models
+        assert (server.repository / model / "1" / "model.py").is_file()
+        assert "frames" in (server.repository / model / "config.pbtxt").read_text()
+
+
+def test_a_folder_that_holds_no_model_is_told_before_anything_starts(tmp_path: Path) -> None:
+    parts = Parts(StackSettings(tmp_path / "stack", model=str(tmp_path)))
+    with pytest.raises(NotReady, match="is no checkpoint"):
+        parts.write_model_repository()
