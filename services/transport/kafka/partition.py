@@ -4,7 +4,6 @@ from functools import lru_cache
 
 from aiokafka.partitioner import murmur2
 
-
 _KNOWN = 4096  # more sessions than one process works on; each takes 270 bytes
 
 
