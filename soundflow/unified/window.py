@@ -5,7 +5,7 @@ anew. So positions restart, and neither cost nor quality depends on how old a se
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -105,15 +105,10 @@ class Window:
 
         The turns of those that were answered stay, as text.
         """
-        kept, most = self.settings.kept_chunks, self.settings.window_chunks
-        blocks = min(kept, max(0, most - chunks))
-        room = self._most_positions
-        positions = max(0, min(room * kept // most, room - _needed(chunks)))
         newest = self.entries[-1].last if self.entries else 0
-        self._leave(e for e in self.entries if e.last <= newest - self.settings.span_chunks)
-        over = Excess(self.blocks - blocks, self.entry_positions - positions)
-        self._leave(over.covered_by(entry for entry in self.entries if self.is_silent(entry)))
-        self._leave(over.covered_by(self.entries))
+        self._leave([e for e in self.entries if e.last <= newest - self.settings.span_chunks])
+        self._let_go([entry for entry in self.entries if self.is_silent(entry)], chunks)
+        self._let_go(self.entries, chunks)
 
     def is_silent(self, entry: Entry) -> bool:
         """Whether nothing was answered."""
@@ -148,29 +143,28 @@ class Window:
     def _most_positions(self) -> int:
         return self.settings.entry_positions(len(self.prefix))
 
-    def _leave(self, leaving: Iterable[Entry]) -> None:
+    def _let_go(self, entries: Sequence[Entry], chunks: int) -> None:
+        """Let entries leave until it is down to the lower mark; of the last one what it takes."""
+        kept, most = self.settings.kept_chunks, self.settings.window_chunks
+        room = self._most_positions
+        blocks = self.blocks - min(kept, max(0, most - chunks))
+        positions = self.entry_positions - max(0, min(room * kept // most, room - _needed(chunks)))
+        leaving = []
+        for entry in entries:
+            excess = max(blocks, -(-positions // BLOCK_POSITIONS))
+            if excess < entry.blocks:
+                entry.keep_newest(entry.blocks - max(0, excess))
+                break
+            blocks, positions = blocks - entry.blocks, positions - entry.positions
+            leaving.append(entry)
+        self._leave(leaving)
+
+    def _leave(self, leaving: Sequence[Entry]) -> None:
         gone = {id(entry) for entry in leaving}
-        for entry in self.entries:
-            if id(entry) in gone and not self.is_silent(entry):
+        for entry in leaving:
+            if not self.is_silent(entry):
                 self.remember(entry.answer)
         self.entries = [entry for entry in self.entries if id(entry) not in gone]
-
-
-@dataclass(slots=True)
-class Excess:
-    """By how many chunks and positions a window is too long."""
-
-    blocks: int
-    positions: int
-
-    def covered_by(self, entries: Iterable[Entry]) -> Iterator[Entry]:
-        """Yield as many entries, in their order, as it takes until nothing is too long."""
-        for entry in entries:
-            if self.blocks <= 0 and self.positions <= 0:
-                return
-            self.blocks -= entry.blocks
-            self.positions -= entry.positions
-            yield entry
 
 
 def text_segments(ids: Ids) -> Iterator[Segment]:

@@ -26,7 +26,7 @@ def lived(seed: int, lm: HashedModel, settings: UnifiedSettings) -> Played:
     play, indices = Play(make_decoder(lm.cast(), settings)[0]), {"a": 0, "b": 0}
     for name in indices:
         play.open(name, SPEC)
-    for _ in range(150):
+    for _ in range(250):
         for name, session in play.sessions.items():
             if chance.random() < 0.3:
                 for _ in range(chance.choice([1, 1, 1, 1, 2, 3, 11])):
