@@ -94,7 +94,7 @@ compile = uv pip compile --universal --generate-hashes --no-emit-index-url --no-
 	--python-version
 
 lock: ## resolve the dependencies anew
-	$(compile) 3.11 --extra cluster --extra unified --extra dev pyproject.toml -o requirements.lock
+	$(compile) 3.11 --extra cluster --extra train --extra dev pyproject.toml -o requirements.lock
 	$(compile) 3.11 --extra unified pyproject.toml stack/triton/requirements.in \
 		-o stack/triton/requirements.lock
 	$(compile) 3.11 --constraint requirements.lock docker/build.in -o docker/build.lock
