@@ -75,14 +75,17 @@ class LanguageModel(nn.Module):
         """What it computes in."""
         return self.embedding.weight.dtype
 
-    def forward(self, embedded_BTD: Tensor) -> Tensor:
-        """Return logits `(B, T, V)` after every position of whole sequences: for training."""
+    def forward(self, embedded_BTD: Tensor, wanted_BT: Tensor | None = None) -> Tensor:
+        """Return logits `(B, T, V)` after every position of whole sequences: for training.
+
+        wanted_BT: bool; given, logits `(n, V)` after those positions only, in their order.
+        """
         positions_T = torch.arange(embedded_BTD.shape[1], device=embedded_BTD.device)
         rotation_T = self._rotations.at(positions_T, embedded_BTD.dtype)
-        hidden_BTD = embedded_BTD
+        hidden = embedded_BTD
         for block in self.blocks:
-            hidden_BTD = block(hidden_BTD, rotation_T, attend_whole)
-        return self._logits(hidden_BTD)
+            hidden = block(hidden, rotation_T, attend_whole)
+        return self._logits(hidden if wanted_BT is None else hidden[wanted_BT])
 
     @torch.no_grad()
     def embed(self, ids: Sequence[int] | Tensor) -> Tensor:

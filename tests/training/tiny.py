@@ -1,0 +1,87 @@
+"""A tiny network and made-up streams, for tests of training."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from soundflow.audio import CHUNK_SAMPLES
+from soundflow.unified.audio_tower import AudioTower, EncoderConfig
+from soundflow.unified.config import DecoderConfig
+from soundflow.unified.logmel import LogMel
+from soundflow.unified.tokens import ControlTokens
+from soundflow.unified.transformer import LanguageModel
+from training.batch import Collate
+from training.example import Example
+from training.network import Network
+
+# 300 pieces of text, then the control tokens.
+NAMES = (
+    *("user", "assistant", "silence", "pad", "online", "offline", "english"),
+    *("happy", "sad", "angry", "surprise", "normal", "urgent"),
+    *("text_end", "text_begin", "audio_pad", "audio_begin", "audio_end"),
+)
+FIRST_CONTROL = 300
+IDS = {name: FIRST_CONTROL + place for place, name in enumerate(NAMES)}
+CONTROL = ControlTokens(**IDS, system=IDS["text_begin"])
+ENCODER = EncoderConfig(mels=16, width=16, layers=1, heads=2, ffn=32, output_width=24)
+DECODER = DecoderConfig(
+    layers=2, width=24, heads=4, kv_heads=2, head_width=6, ffn=32, vocabulary=320, max_positions=512
+)
+
+
+def network(seed: int = 0) -> Network:
+    """Return a network with random weights, the same for the same seed."""
+    torch.manual_seed(seed)
+    return Network(AudioTower(ENCODER), LanguageModel(DECODER), CONTROL.pad)
+
+
+def collate() -> Collate:
+    """Return what puts examples side by side for it."""
+    return Collate(LogMel(ENCODER.mels), CONTROL)
+
+
+def example(seed: int, chunks: int = 4) -> Example:
+    """Return a stream in which some chunks are answered, two in one drained queue, with noise."""
+    rng = np.random.default_rng(seed)
+    tokens = list(CONTROL.prefix_ids(rng.integers(0, FIRST_CONTROL, 3).tolist()))
+    text, stream = [False] * len(tokens), [False] * len(tokens)
+    for chunk in range(chunks):
+        tokens += CONTROL.block
+        text += [False] * len(CONTROL.block)
+        stream += [False] * len(CONTROL.block)
+        if chunk == 0:
+            continue  # it is drained together with the next one
+        answer = _answer(rng)
+        tokens += answer
+        stream += [True] + [False] * (len(answer) - 1)
+        text += [False] + [True] * (len(answer) - 1)
+    return Example(
+        np.array(tokens),
+        np.array(text),
+        np.array(stream),
+        np.arange(chunks),
+        pcm_S=rng.normal(0, 0.1, chunks * CHUNK_SAMPLES).astype(np.float32),
+        name=f"noise {seed}",
+    )
+
+
+@dataclass(frozen=True)
+class Noise:
+    """A source of such streams."""
+
+    length: int = 40
+    first: int = 0
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> Example:
+        return example(self.first + index, chunks=2 + (self.first + index) % 3)
+
+
+def _answer(rng: np.random.Generator) -> list[int]:
+    if rng.random() < 0.5:
+        return [CONTROL.silence]
+    words = rng.integers(0, FIRST_CONTROL, rng.integers(1, 6)).tolist()
+    return [CONTROL.text_begin, CONTROL.normal, *words, CONTROL.text_end]

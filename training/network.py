@@ -1,0 +1,42 @@
+"""Both halves as one module: what is heard and what is written in, logits of the targets out.
+
+Shape suffixes: B examples, T positions, N blocks, P frames of a chunk, D width, V vocabulary.
+"""
+
+from torch import Tensor, nn
+
+from soundflow.unified.audio_tower import AudioTower
+from soundflow.unified.transformer import LanguageModel
+from training.batch import Batch
+
+
+class Network(nn.Module):
+    """The unified model in training; its parameters carry the names of our own folder.
+
+    pad: the token whose embedding a frame takes the place of.
+    """
+
+    def __init__(self, encoder: AudioTower, decoder: LanguageModel, pad: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self._pad = pad
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return logits `(n, V)` of the batch's targets, row by row in the order of positions."""
+        embedded_BTD = self._embedded(batch)
+        wanted_BT = batch.text_BT | batch.stream_BT
+        # What predicts a token is the position before it; no example's first token is a target.
+        before_BT = wanted_BT.roll(-1, dims=1)
+        logits: Tensor = self.decoder(embedded_BTD, before_BT)
+        return logits
+
+    def _embedded(self, batch: Batch) -> Tensor:
+        embedded_BTD: Tensor = self.decoder.embedding(batch.tokens_BT)
+        frames_NPD = batch.frames_NPD
+        if batch.windows_NMF is not None:
+            frames_NPD = self.encoder(batch.windows_NMF)
+        assert frames_NPD is not None
+        frames = frames_NPD.flatten(0, 1).to(embedded_BTD.dtype)
+        heard_BT = batch.tokens_BT == self._pad
+        return embedded_BTD.masked_scatter(heard_BT[..., None], frames)
