@@ -10,6 +10,7 @@ from services.core.events import CallerEvent, CloseReason
 from services.core.messages import AudioMessage, DecisionMessage, FeaturesMessage, SessionMessage
 from services.decision.placement import Placement
 from services.decision.service import DecisionService
+from services.inference.events import tell_events
 from services.inference.local import LocalDecoderPool, LocalEncoder
 from services.ingestion.config import IngestionConfig
 from services.ingestion.service import IngestionService
@@ -78,6 +79,7 @@ class Platform:
         try:
             async with asyncio.TaskGroup() as group:
                 running = [group.create_task(part.run()) for part in parts]
+                running.append(group.create_task(tell_events(self.engine)))
                 try:
                     await self.engine.started.wait()
                     yield self.ingestion

@@ -1,6 +1,6 @@
 """The decoder's interface: what the engine steps, whichever model is behind it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, TypeVar
@@ -69,6 +69,11 @@ class Decoder(Protocol[StateT]):
     @property
     def info(self) -> ModelInfo:
         """Name and abilities, for `session.opened` and for refusing what cannot be done."""
+        ...
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How often what has happened since it was made, by name. Any thread may ask."""
         ...
 
     def start(self, ready: Callable[[StateT], None]) -> None:

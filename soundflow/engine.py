@@ -7,7 +7,7 @@ not touch its queue until its burst of speech is done.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar, TypeVarTuple
 
@@ -64,6 +64,11 @@ class Engine(Generic[StateT]):
     def info(self) -> ModelInfo:
         """What the decoder says of itself."""
         return self._decoder.info
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What the decoder has counted so far, by name."""
+        return self._decoder.counts
 
     async def run(self) -> None:
         """Step until cancelled."""

@@ -3,7 +3,7 @@
 It also shows the smallest Encoder and Decoder that fit the interfaces.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -66,6 +66,7 @@ class NullDecoder:
 
     def __init__(self) -> None:
         self.info = ModelInfo("null", frozenset(Ability))
+        self.counts: Mapping[str, int] = {}
 
     def start(self, ready: Callable[[NullState], None]) -> None:
         """Nothing to warm up, and never waiting."""

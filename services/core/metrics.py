@@ -134,6 +134,9 @@ INFERENCE_RETRIES = Counter(
     "Calls to an inference server that were made again.",
     ["model", "operation"],
 )
+DECODER_EVENTS = Counter(
+    "soundflow_decoder_events_total", "What decoders met or did by themselves, by event.", ["event"]
+)
 REPLICAS_ALIVE = Gauge(
     "soundflow_inference_replicas_alive",
     "Inference servers that answer, as this replica sees them.",

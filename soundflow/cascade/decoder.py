@@ -1,6 +1,6 @@
 """The cascade behind the decoder's interface: rules for each session, shared parts beneath."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import TypeVar, TypeVarTuple
@@ -53,6 +53,7 @@ class CascadeDecoder:
 
     def __init__(self, whisper: WhisperRuntime, turn_end: TurnEnd, chat: ChatConfig) -> None:
         self.info = ModelInfo("cascade", frozenset(Ability), whisper.languages)
+        self.counts: Mapping[str, int] = {}
         self._executor = ThreadPoolExecutor(WAITING_THREADS, thread_name_prefix="cascade")
         self._whisper = whisper
         self._chat = _Lazy(chat)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from soundflow.decoder import DecoderFull
 from soundflow.engine_session import EngineError, Heard, NotOpen, OutOfOrder
 from soundflow.interaction import ModelInfo, Past, Piece, SessionSpec
 
@@ -159,7 +160,13 @@ REPLIES: TypeAdapter[Sequence[Reply]] = TypeAdapter(
 )
 
 # The most particular first.
-ERRORS: tuple[type[Exception], ...] = (NotOpen, OutOfOrder, EngineError, ValueError)
+ERRORS: tuple[type[Exception], ...] = (
+    NotOpen,
+    OutOfOrder,
+    EngineError,
+    DecoderFull,
+    ValueError,
+)
 
 
 def named(error: BaseException) -> str:

@@ -44,7 +44,8 @@ class EngineServer:
     """Works on calls side by side; those of one session begin in the order in which they came.
 
     Sessions that nobody calls for `idle_close_s` are closed: their caller forgot them, or died.
-    measure: told, about once a second, how many sessions and how many calls are open.
+    measure: told, about once a second, how many sessions and how many calls are open, and what the
+    decoder has counted.
     failed: told, on the engine's thread, that the engine has ended by itself.
     """
 
@@ -53,7 +54,7 @@ class EngineServer:
         engine: Engine[Any],
         *,
         idle_close_s: float,
-        measure: Callable[[int, int], None] = lambda sessions, calls: None,
+        measure: Callable[[int, int, Mapping[str, int]], None] = lambda *numbers: None,
         failed: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine = engine
@@ -195,5 +196,6 @@ class EngineServer:
                 log.warning("session %s was forgotten; it is closed", session_id)
                 del self._called[session_id]
                 await self._engine.close(session_id)
-            self._measure(len(self._called), sum(map(len, self._messages)))
+            calls = sum(map(len, self._messages))
+            self._measure(len(self._called), calls, self._engine.counts)
             await asyncio.sleep(SWEEP_S)

@@ -58,6 +58,7 @@ class ScriptedDecoder:
 
     def __init__(self) -> None:
         self.info = ModelInfo("scripted", frozenset(Ability))
+        self.counts: dict[str, int] = {}
         self.scripts: dict[str, Script] = {}
         self.log: list[tuple[str, object]] = []
         self.raises: Exception | None = None

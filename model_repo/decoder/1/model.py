@@ -2,7 +2,7 @@
 
 from __future__ import annotations  # Triton's types are there only once this module is loaded
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
@@ -17,6 +17,7 @@ GAUGES = {
     "soundflow_decoder_sessions": "Sessions whose state this decoder holds.",
     "soundflow_decoder_calls": "Calls of the engine that are not over.",
 }
+EVENTS = ("soundflow_decoder_events_total", "What decoders met or did by themselves, by event.")
 
 
 class TritonPythonModel:
@@ -28,7 +29,9 @@ class TritonPythonModel:
         kind = pb_utils.MetricFamily.GAUGE
         self._families = [pb_utils.MetricFamily(*gauge, kind) for gauge in GAUGES.items()]
         self._gauges = [family.Metric(labels={}) for family in self._families]
-        self._told = self._counted = (0, 0)
+        self._events = pb_utils.MetricFamily(*EVENTS, pb_utils.MetricFamily.COUNTER)
+        self._counters: dict[str, pb_utils.Metric] = {}
+        self._told = self._counted = (0, 0), dict[str, int]()
         self._server = EngineServer(
             Engine(load_decoder(settings.model, settings.around())),
             idle_close_s=settings.decoder_idle_close_s,
@@ -54,18 +57,23 @@ class TritonPythonModel:
         self._guard.dismiss()
         self._server.stop()
 
-    def _measure(self, sessions: int, calls: int) -> None:
-        self._counted = sessions, calls
+    def _measure(self, sessions: int, calls: int, events: Mapping[str, int]) -> None:
+        self._counted = (sessions, calls), dict(events)
 
     def _tell(self) -> None:
-        """Set the gauges. Only while Triton waits for us: one that ends answers to no gauge.
+        """Set the metrics. Only while Triton waits for us: one that ends answers to none.
 
         It would wait for this thread then, and this thread for it.
         """
         if self._told != self._counted:
-            self._told = self._counted
-            for gauge, number in zip(self._gauges, self._told, strict=True):
+            (_, before), self._told = self._told, self._counted
+            numbers, events = self._told
+            for gauge, number in zip(self._gauges, numbers, strict=True):
                 gauge.set(number)
+            for event, times in events.items():
+                if event not in self._counters:
+                    self._counters[event] = self._events.Metric(labels={"event": event})
+                self._counters[event].increment(times - before.get(event, 0))
 
 
 class _WayBack:

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -72,13 +72,18 @@ class Served:
     def __init__(self, idle_close_s: float = 60) -> None:
         self.decoder = ScriptedDecoder()
         self.measured: list[tuple[int, int]] = []
+        self.counted: list[Mapping[str, int]] = []
         self.failed = threading.Event()
         self.server = EngineServer(
             Engine(self.decoder),
             idle_close_s=idle_close_s,
-            measure=lambda *numbers: self.measured.append(numbers),
+            measure=self.measure,
             failed=self.failed.set,
         )
+
+    def measure(self, sessions: int, calls: int, counts: Mapping[str, int]) -> None:
+        self.measured.append((sessions, calls))
+        self.counted.append(dict(counts))
 
     def call(self, *calls: Call, tensors: dict[str, Tensor] | None = None) -> Back:
         back = Back()
@@ -224,6 +229,11 @@ async def test_what_is_open_is_measured(served: Served) -> None:
     await until(lambda: served.measured[-1] == (2, 0))
     served.call(Close(3, "a"))
     await until(lambda: served.measured[-1] == (1, 0))
+
+
+async def test_what_the_decoder_counts_is_told(served: Served) -> None:
+    served.decoder.counts["interruption"] = 3
+    await until(lambda: bool(served.counted) and served.counted[-1] == {"interruption": 3})
 
 
 def test_stopping_ends_every_call() -> None:
