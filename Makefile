@@ -10,7 +10,7 @@ STUBS  := services/core/generated
 .DEFAULT_GOAL := help
 .PHONY: help install models run demo listen test check format protos protos-check protos-release lock \
         helm-lint helm-schema stack-fetch export \
-        eval-asr eval-sounds bench-embedded bench-pipeline bench-churn bench-hour bench-hours screenshot clean
+        eval-asr eval-sounds bench-embedded bench-pipeline bench-churn bench-hour bench-hours bench-load screenshot clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -117,6 +117,9 @@ bench-pipeline: stack-fetch ## what the platform costs without a model, at 100 s
 
 bench-churn: stack-fetch ## whether anything grows over 10,000 calls; OPTIONS=--help
 	@$(BIN)/python -m bench.churn $(OPTIONS)
+
+bench-load: install ## load a checkpoint of 3B shapes, random weights; 8 GB of disk for a while
+	@$(BIN)/python -m bench.load_3b
 
 bench-hour: models ## what a chunk costs at the end of an hour
 	@$(BIN)/python -m bench.hour

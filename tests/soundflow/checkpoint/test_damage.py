@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def folder(whole: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(whole, tmp_path / "damaged")
+def folder(whole: Path, tmp_path: Path) -> Iterator[Path]:
+    yield shutil.copytree(whole, tmp_path / "damaged")
+    shutil.rmtree(tmp_path)  # 80 MB for each test add up
 
 
 def load(folder: Path) -> None:
