@@ -66,21 +66,25 @@ class Recall:
 
     def take(self, queue: Sequence[Features]) -> Due | None:
         """Take a drained queue; None where nothing is due. ValueError: none of it is taken."""
-        again = {f.index: self._frames(f) for f in queue if f.index in self._places}
-        new = [(f.index, self._frames(f)) for f in queue if f.index > self.newest]
-        for index, each in again.items():
-            self._places.pop(index).frames.append(each)
-        if queue and queue[-1].index >= self.newest:
-            self._forget_missing()
-        due = self.open if not self._places else None
+        new = [features for features in queue if features.index > self.newest]
+        frames = [self._frames(features) for features in new]
+        again = self._take_again(queue) if self._places else None
         if not new:
-            self.open = None if due else self.open
-            return Due(due, respond=True) if due else None
-        self.open = None
-        frames = [each for _, each in new]
-        if due:  # new chunks together with the last of the old: that never was decided on
-            return Due(Entry(due.first, [*due.frames, *frames]))
-        return Due(Entry(new[0][0], frames))
+            return Due(again, respond=True) if again else None
+        if again:  # new chunks together with the last of the old: that never was decided on
+            return Due(Entry(again.first, [*again.frames, *frames]))
+        return Due(Entry(new[0].index, frames))
+
+    def _take_again(self, queue: Sequence[Features]) -> Entry | None:
+        """Put chunks in their places; once that is done, return what was being answered."""
+        again = [(f.index, self._frames(f)) for f in queue if f.index in self._places]
+        for index, frames in again:
+            self._places.pop(index).frames.append(frames)
+        if queue[-1].index < self.newest:
+            return None
+        self._forget_missing()
+        opened, self.open = self.open, None
+        return opened
 
     def _forget_missing(self) -> None:
         """Do without the entries of which chunks were not heard again."""
