@@ -20,16 +20,16 @@ from soundflow.unified.sampling import Sampler
 from soundflow.unified.settings import UnifiedSettings
 from soundflow.unified.tokens import ControlTokens, TextTokens
 from soundflow.unified.turn import Turn
-from soundflow.unified.window import Entry, Frames, Ids, Segment, Window, text_segments
+from soundflow.unified.window import Entry, Frames, Ids, Segment, Window, shared, text_segments
 
 
 @dataclass(slots=True)
 class Counts:
     """What has happened in all sessions since the decoder was made."""
 
-    unexpected_tokens: int = 0
-    interruptions: int = 0
-    layouts: int = 0
+    unexpected_token: int = 0
+    interruption: int = 0
+    layout: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,7 @@ class UnifiedSession:
         self._respond = False  # the decision is known already
         self._stale = True  # the lane does not hold the window
         self._owed: Ids = ()  # of the window, the last tokens, which the lane does not hold
+        self._text: Ids = ()  # of the window as it was laid out last, what precedes its chunks
         self._peeked, self._peeked_from = -1, 0
 
     # Listening
@@ -110,7 +111,7 @@ class UnifiedSession:
             self._phase = Phase.OPENING
             self.pending.append(Segment((self._control.text_begin,)))
             return None
-        self._counts.unexpected_tokens += token != self._control.silence
+        self._counts.unexpected_token += token != self._control.silence
         self._entry.answer = self._owed = (self._control.silence,)
         unsettled = self._refresh()
         return self._verdict(Action.SILENT, unsettled=unsettled)
@@ -170,6 +171,7 @@ class UnifiedSession:
             self._window.entries.pop()
         self.pending.clear()
         self._turn, self._phase, self._stale = None, Phase.IDLE, True
+        self._text = ()  # all is fed anew, whatever the lane holds now
 
     def close(self) -> None:
         """Give back what it holds."""
@@ -203,13 +205,17 @@ class UnifiedSession:
 
     def _make_room(self, chunks: int) -> None:
         self._window.make_room(chunks)
-        self._counts.layouts += 1
+        self._counts.layout += 1
         self._stale = True
 
     def _lay_out(self) -> None:
-        self.lane.truncate(0)
-        self.pending = deque(self._window.segments())
-        self._stale = False
+        """Let the sequence be fed anew, from where it differs from what the lane begins with."""
+        text = self._window.text
+        # Never all of it: what follows the last position is asked for.
+        same = min(shared(self._text, text), self.lane.length, len(text) - 1)
+        self.lane.truncate(same)
+        self.pending = deque([*text_segments(text[same:]), *self._window.entry_segments()])
+        self._text, self._stale = text, False
 
     def _refresh(self) -> bool:
         """Lay the sequence out anew if no other chunk fits; return whether that is to be fed."""
@@ -253,7 +259,7 @@ class UnifiedSession:
         return self._verdict(Action.RESPOND, (start,))
 
     def _add(self, turn: Turn, token: int) -> None:
-        self._counts.unexpected_tokens += turn.is_odd(token)
+        self._counts.unexpected_token += turn.is_odd(token)
         turn.add(token)
 
     def _overheard(self, turn: Turn, queue: Sequence[Features]) -> list[Frames]:
@@ -275,7 +281,7 @@ class UnifiedSession:
         self._phase = Phase.SPEAKING
         if token != self._control.text_begin:
             return Spoken((), Speaking.MORE)
-        self._counts.interruptions += 1
+        self._counts.interruption += 1
         return self._end(turn, EndReason.INTERRUPTED)
 
     def _end(self, turn: Turn, reason: EndReason) -> Spoken:

@@ -16,7 +16,9 @@ class UnifiedSettings:
     """Bounds on one session, by which its memory and its cost per chunk are constant.
 
     window_chunks: audio blocks held at most; above that the sequence is laid out anew, with at
-    most `kept_chunks` of them, none older than `span_chunks`.
+    most `kept_chunks` of them, none older than `span_chunks`. What is kept is fed again, so that
+    each chunk pays for 13 x kept / (window - kept) positions beside its own 13: with a third of the
+    window for half a chunk, with two thirds it would be two. 20 chunks are 8 s.
     positions: of the sequence, reserved in the cache when a session opens.
     system_tokens, past_tokens, reply_tokens: the system prompt, the text of all past turns whose
     audio has left, and one reply, at most.
@@ -28,7 +30,7 @@ class UnifiedSettings:
     """
 
     window_chunks: int = 60
-    kept_chunks: int = 40
+    kept_chunks: int = 20
     span_chunks: int = 180
     positions: int = 2048
     system_tokens: int = 384

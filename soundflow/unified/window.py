@@ -7,6 +7,7 @@ anew. So positions restart, and neither cost nor quality depends on how old a se
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,8 +93,7 @@ class Window:
     @property
     def positions(self) -> int:
         """How long the sequence is."""
-        before = len(self.prefix) + sum(len(answer) + 1 for answer in self.past)
-        return before + self.entry_positions
+        return len(self.prefix) + self._past_positions + self.entry_positions
 
     def has_room(self, chunks: int) -> bool:
         """Whether so many chunks, and a reply to them, can be added as it is."""
@@ -107,7 +107,10 @@ class Window:
         """
         newest = self.entries[-1].last if self.entries else 0
         self._leave([e for e in self.entries if e.last <= newest - self.settings.span_chunks])
-        self._let_go([entry for entry in self.entries if self.is_silent(entry)], chunks)
+        # What was heard just now may be the beginning of a question: silent, and not to be lost.
+        older = newest - self.settings.kept_chunks // 2
+        silent = [e for e in self.entries if e.last <= older and self.is_silent(e)]
+        self._let_go(silent, chunks)
         self._let_go(self.entries, chunks)
 
     def is_silent(self, entry: Entry) -> bool:
@@ -115,7 +118,11 @@ class Window:
         return entry.answer == (self.control.silence,)
 
     def remember(self, answer: Ids) -> None:
-        """Keep a turn as text: of a long one the beginning, of many the newest."""
+        """Keep a turn as text: of a long one the beginning, of many the newest.
+
+        Where they are too many half of their room is made free at once: as long as turns are only
+        added, a new layout begins as the one before, and that part need not be fed again.
+        """
         most = self.settings.past_tokens
         longest = int(most * PAST_TURN_SHARE)
         if longest < 4 or len(answer) < 3:  # nothing was said
@@ -123,14 +130,18 @@ class Window:
         if len(answer) + 1 > longest:
             answer = (*answer[: longest - 2], self.control.text_end)
         self.past.append(answer)
-        while sum(len(answer) + 1 for answer in self.past) > most:
-            self.past.popleft()
+        if self._past_positions > most:
+            while self._past_positions > most // 2:
+                self.past.popleft()
 
-    def segments(self) -> Iterator[Segment]:
-        """Yield the whole sequence, to be fed to an empty lane."""
-        yield from text_segments(self.prefix)
-        for answer in self.past:
-            yield from text_segments((self.control.assistant, *answer))
+    @property
+    def text(self) -> Ids:
+        """What precedes the chunks: the prefix and the past turns."""
+        turns = ((self.control.assistant, *answer) for answer in self.past)
+        return (*self.prefix, *chain.from_iterable(turns))
+
+    def entry_segments(self) -> Iterator[Segment]:
+        """Yield the chunks and their answers, to be fed behind the text."""
         for entry in self.entries:
             yield from self.block_segments(entry.frames)
             yield from text_segments(entry.answer)
@@ -138,6 +149,10 @@ class Window:
     def block_segments(self, frames: Iterable[Frames]) -> Iterator[Segment]:
         """Yield chunks as they stand in the sequence."""
         return (Segment(self.control.block, each) for each in frames)
+
+    @property
+    def _past_positions(self) -> int:
+        return sum(len(answer) + 1 for answer in self.past)
 
     @property
     def _most_positions(self) -> int:
@@ -171,6 +186,12 @@ def text_segments(ids: Ids) -> Iterator[Segment]:
     """Yield text in parts that a step can take."""
     for start in range(0, len(ids), SEGMENT_POSITIONS):
         yield Segment(ids[start : start + SEGMENT_POSITIONS])
+
+
+def shared(one: Ids, other: Ids) -> int:
+    """Return how many tokens two texts have in common at their beginning."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _needed(chunks: int) -> int:

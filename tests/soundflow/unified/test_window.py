@@ -59,6 +59,13 @@ def test_then_the_oldest_answered_ones_and_their_text_stays() -> None:
     assert list(held.past) == [turn(1), turn(2), turn(3)]
 
 
+def test_what_was_heard_just_now_stays_though_it_is_silent() -> None:
+    held = window(*(entry(i, turn(i + 1) if i < 6 else SILENCE) for i in range(8)))
+    held.make_room(1)
+    assert firsts(held) == [3, 4, 5, 6, 7]
+    assert list(held.past) == [turn(1), turn(2), turn(3)]
+
+
 def test_a_long_queue_takes_the_room_of_all_that_was() -> None:
     held = window(*(entry(i, turn(i + 1)) for i in range(4)))
     held.make_room(8)
@@ -97,7 +104,17 @@ def test_past_text_is_bounded_and_one_long_turn_leaves_room_for_others() -> None
     held.remember(turn(*range(100)))
     assert sum(len(answer) + 1 for answer in held.past) <= 40
     assert list(held.past)[-1] == turn(*range(7))
-    assert list(held.past)[:-1] == [turn(n, n) for n in range(14, 20)]
+    assert list(held.past)[:-1] == [turn(n, n) for n in range(15, 20)]
+
+
+def test_of_too_many_past_turns_half_leave_at_once() -> None:
+    held = window(settings=replace(SMALL, past_tokens=40))
+    lengths = []
+    for number in range(20):
+        held.remember(turn(number, number))
+        lengths.append(len(held.past))
+    assert lengths[:9] == [1, 2, 3, 4, 5, 6, 7, 8, 4]  # each takes 5 positions
+    assert lengths[9:14] == [5, 6, 7, 8, 4]
 
 
 def test_a_turn_without_text_is_not_kept() -> None:
@@ -143,6 +160,51 @@ def test_the_sequence_is_laid_out_anew_before_the_next_chunk_is_there() -> None:
     stage.lm.batches.clear()
     stage.hear(SILENT)
     assert stage.lm.batches == [[1 + BLOCK_POSITIONS]]
+
+
+def fed(stage: Stage, code: float) -> int:
+    """Hear a chunk; return how many positions the model was given."""
+    stage.lm.batches.clear()
+    stage.hear(code)
+    return sum(map(sum, stage.lm.batches))
+
+
+def test_a_new_layout_feeds_the_kept_chunks_and_not_the_text_before_them() -> None:
+    stage = Stage()
+    session = stage.open()
+    fed(stage, RESPOND)
+    costs = [fed(stage, SILENT) for _ in range(60)]
+    usual = 1 + BLOCK_POSITIONS
+    # The text's last position, then what is kept but for the last answer, which is owed.
+    layout = 1 + SMALL.kept_chunks * usual - 1
+    assert set(costs[-30:]) == {usual, usual + layout}
+    assert costs[-30:].count(usual + layout) == 30 // (SMALL.window_chunks - SMALL.kept_chunks)
+    prefix = stage.lm.tokens_of(session.state.lane)[: -len(stage.held(session))]
+    assert len(prefix) + len(turn(*LETTERS)) > 10
+
+
+def test_a_new_instruction_or_a_failure_has_the_text_fed_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = Stage()
+    session = stage.open()
+    stage.hear(SILENT)
+    usual, prefix = 1 + BLOCK_POSITIONS, session.state.lane.length - BLOCK_POSITIONS
+    stage.play.instruct("a", "x")
+    typed = fed(stage, SILENT) - 2 * BLOCK_POSITIONS - 1
+    assert 0 < typed < prefix  # from where the prompt has become another one
+    assert fed(stage, SILENT) == usual
+    session.queue += [replace(stage.sounds["a"].chunk(SILENT), tensors={})]
+    stage.play.run("a")
+    assert len(session.errors) == 1
+    assert fed(stage, SILENT) == usual  # nothing had begun
+    with monkeypatch.context() as broken:
+        broken.setattr(stage.lm, "_next", lambda rows: 1 // 0)
+        stage.hear(SILENT)
+    assert len(session.errors) == 2
+    again = fed(stage, SILENT)
+    assert again == session.state.lane.length
+    assert stage.held(session) == ([*BLOCK, *SILENCE] * 5)[:-1]
 
 
 @pytest.mark.parametrize("responds", [5, 60])
