@@ -58,7 +58,7 @@ def test_an_unexpected_control_token_is_silence_and_is_counted() -> None:
     stage.hear(SILENT)
     assert stage.held(session) == [*BLOCK, CONTROL.silence, *BLOCK]
     assert [verdict.action for verdict in session.verdicts] == [Action.SILENT] * 2
-    assert stage.decoder.counts["unexpected_tokens"] == 1
+    assert stage.decoder.counts["unexpected_token"] == 1
 
 
 # What is said
@@ -85,7 +85,7 @@ def test_an_emotion_is_told_with_the_decision_and_is_no_text() -> None:
     stage.hear(SILENT)
     turn = [CONTROL.text_begin, CONTROL.urgent, *LETTERS[:3], CONTROL.text_end]
     assert stage.held(session) == [*BLOCK, *turn, *BLOCK]
-    assert stage.decoder.counts["unexpected_tokens"] == 0
+    assert stage.decoder.counts["unexpected_token"] == 0
 
 
 def test_a_turn_without_text_ends_as_it_begins() -> None:

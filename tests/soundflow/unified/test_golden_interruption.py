@@ -71,4 +71,4 @@ def test_who_would_be_answered_ends_a_turn_and_nobody_else_changes_one(seed: int
         assert answer[:-1] == likely[place][:-1]
         assert answer[-1] == CONTROL.text_end
         assert likely[place + 1][0] == CONTROL.text_begin, "who came would not be answered"
-    assert interrupted == decoder.counts["interruptions"] > 0
+    assert interrupted == decoder.counts["interruption"] > 0

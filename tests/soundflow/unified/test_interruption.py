@@ -64,7 +64,7 @@ def test_who_is_answered_while_the_session_speaks_ends_its_turn() -> None:
     ends = [piece.ended for piece in pieces(session) if piece.ended]
     assert ends == [EndReason.INTERRUPTED, EndReason.COMPLETE]
     assert [verdict.action for verdict in session.verdicts] == [Action.RESPOND] * 2
-    assert stage.decoder.counts["interruptions"] == 1
+    assert stage.decoder.counts["interruption"] == 1
     stage.hear(SILENT)
     held = stage.held(session)
     first = held[len(BLOCK) : held.index(CONTROL.text_end) + 1]
@@ -79,7 +79,7 @@ def test_a_silent_chunk_lets_a_turn_go_on_as_if_nobody_had_looked() -> None:
     talk_over(stage, session, SILENT, SILENT)
     stage.play.run("a")
     assert said(session) == text_tokens().decode(range(LETTER, LETTER + 20))
-    assert stage.decoder.counts["interruptions"] == 0
+    assert stage.decoder.counts["interruption"] == 0
     stage.hear(SILENT)
     turn = [CONTROL.text_begin, *range(LETTER, LETTER + 20), CONTROL.text_end]
     assert stage.held(session) == [*BLOCK, *turn, *BLOCK, *BLOCK, CONTROL.silence, *BLOCK]
