@@ -10,7 +10,7 @@ STUBS  := services/core/generated
 .DEFAULT_GOAL := help
 .PHONY: help install models run demo listen test check format protos protos-check protos-release lock \
         helm-lint helm-schema stack-fetch export \
-        eval-asr eval-sounds bench-embedded bench-pipeline bench-churn bench-hour bench-hours bench-load screenshot clean
+        eval-asr eval-sounds bench-embedded bench-pipeline bench-churn bench-hour bench-hours bench-batch bench-gpu bench-load screenshot clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -126,6 +126,12 @@ bench-hour: models ## what a chunk costs at the end of an hour
 
 bench-hours: install ## what a chunk costs the unified model over eight hours, drawn beside the published way
 	@$(BIN)/python -m bench.hours
+
+bench-batch: install ## 64 small sessions of the unified model in one forward, against one at a time
+	@$(BIN)/python -m bench.engine_batch
+
+bench-gpu: install ## how many live sessions of the 3B model a GPU holds (without one: a small model); OPTIONS=--help
+	@$(BIN)/python -m bench.gpu $(OPTIONS)
 
 bench-faults: models stack-fetch ## kill each part in the middle of calls, and see what callers notice
 	@$(BIN)/python -m bench.faults --model $(MODEL)
