@@ -1,19 +1,25 @@
 """A tiny network and made-up streams, for tests of training."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 
 from soundflow.audio import CHUNK_SAMPLES
+from soundflow.checkpoint.folder import TOKENIZER
+from soundflow.checkpoint.own import write_fields
 from soundflow.unified.audio_tower import AudioTower, EncoderConfig
 from soundflow.unified.config import DecoderConfig
 from soundflow.unified.logmel import LogMel
 from soundflow.unified.tokens import ControlTokens
 from soundflow.unified.transformer import LanguageModel
+from tests.soundflow.unified.byte_bpe import byte_bpe
 from training.batch import Collate
 from training.example import Example
 from training.network import Network
+from training.saving import WEIGHTS
 
 # 300 pieces of text, then the control tokens.
 NAMES = (
@@ -34,6 +40,15 @@ def network(seed: int = 0) -> Network:
     """Return a network with random weights, the same for the same seed."""
     torch.manual_seed(seed)
     return Network(AudioTower(ENCODER), LanguageModel(DECODER), CONTROL.pad)
+
+
+def write_start(folder: Path, seed: int = 0) -> Path:
+    """Write such a network as a checkpoint."""
+    folder.mkdir()
+    write_fields(folder, ENCODER, DECODER, CONTROL)
+    byte_bpe().save(str(folder / TOKENIZER))
+    save_file(network(seed).state_dict(), folder / WEIGHTS)
+    return folder
 
 
 def collate() -> Collate:
