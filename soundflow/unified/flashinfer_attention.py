@@ -34,8 +34,9 @@ def attention_for(device: torch.device) -> Attention:
 class FlashInferAttention:
     """Reads the pages where they lie: no gathering, no padding.
 
-    For half precision; what the kernels do not know (float32, an fp8 cache with its own scales)
-    goes the padded way.
+    The kernels load nothing behind a lane's last position, so that what a page held before reaches
+    nobody. They are for half precision; what they do not know (float32, an fp8 cache with scales of
+    its own) goes the padded way.
     """
 
     def __init__(self, device: torch.device) -> None:

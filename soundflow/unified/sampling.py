@@ -13,14 +13,18 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How text is drawn. temperature 0 = always the most likely; top_k 0 = from all tokens."""
+    """How text is drawn. temperature 0 = always the most likely; top_k 0 = from all tokens.
+
+    seed: 64 bits.
+    """
 
     temperature: float = 0.0
     top_k: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.temperature < float("inf") or self.top_k < 0 or self.seed < 0:
+        sensible = 0 <= self.temperature < float("inf") and self.top_k >= 0
+        if not sensible or not 0 <= self.seed < 1 << 64:
             raise ValueError(f"no negative or endless settings, got {self}")
 
     @property

@@ -101,6 +101,8 @@ class LanguageModel(nn.Module):
         They are what follows each lane's last new position. All lanes are of one cache. CacheFull
         before anything has changed.
         """
+        if not batch:
+            raise ValueError("a batch has at least one lane")
         lanes = [lane for lane, _ in batch]
         cache = lanes[0].cache
         with cache.extending(lanes, [len(embedded) for _, embedded in batch]) as extension:

@@ -69,8 +69,20 @@ def test_any_logits_give_a_token() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"temperature": -1.0}, {"temperature": math.nan}, {"top_k": -1}, {"seed": -1}]
+    "wrong",
+    [
+        {"temperature": -1.0},
+        {"temperature": math.nan},
+        {"top_k": -1},
+        {"seed": -1},
+        {"seed": 2**64},
+    ],
 )
 def test_settings_that_mean_nothing_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="settings"):
         Sampling(**wrong)  # type: ignore[arg-type]
+
+
+def test_the_largest_seed_is_one() -> None:
+    assert choose(LOGITS[None], [Sampler(Sampling(1.0, 1, seed=2**64 - 1))]) == [1]
+    assert 0 <= Sampler(Sampling(1.0, seed=2**64 - 1), drawn=10**9).draw() < 1

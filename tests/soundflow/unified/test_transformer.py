@@ -153,5 +153,17 @@ def test_it_is_made_without_memory_and_loaded_piece_by_piece(lm: LanguageModel) 
     torch.testing.assert_close(made(sequence[None]), lm(sequence[None]))
 
 
+def test_nothing_cannot_be_extended(lm: LanguageModel) -> None:
+    with pytest.raises(ValueError, match="at least one lane"):
+        lm.extend([])
+
+
+def test_activations_as_large_as_half_precision_has_stay_finite() -> None:
+    lm = tiny.model(tiny.weights(), dtype=torch.float16)
+    cache = PagedCache(tiny.CONFIG, pages=2, dtype=torch.float16)
+    loud = 3e4 * torch.sign(random_sequence(13, seed=9))
+    assert lm.extend([(cache.lane(), loud)]).isfinite().all()
+
+
 def test_embeddings_are_the_rows_of_the_table(lm: LanguageModel) -> None:
     assert torch.equal(lm.embed([3, 96, 3]), lm.embedding.weight[[3, 96, 3]])
