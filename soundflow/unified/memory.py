@@ -6,8 +6,9 @@ the lost one would have.
 
 import base64
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -17,6 +18,7 @@ from soundflow.unified.window import Entry, Ids
 log = logging.getLogger(__name__)
 
 TOKEN_BYTES = 3  # of each token in the text, whose numbers stay below 2^24
+PACKED_KEPT = 8192  # turns: some for each of a replica's sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,25 +77,26 @@ class Memory:
 def runs_of(entries: Iterable[Entry], silence: int) -> tuple[Run, ...]:
     """Return entries in short: most of them are single chunks, silent, one after the other."""
     runs: list[Run] = []
+    silent = (silence,)
+    first = blocks = times = 0  # of silent entries that are not written yet
     for entry in entries:
-        silent = entry.answer == (silence,)
-        last = runs[-1] if runs else None
-        if (
-            silent
-            and last
-            and last.answer is None
-            and last.blocks == entry.blocks
-            and last.first + last.times * last.blocks == entry.first
-        ):
-            runs[-1] = Run(last.first, last.blocks, last.times + 1, None)
+        is_silent = entry.answer == silent
+        if times and is_silent and entry.blocks == blocks and entry.first == first + times * blocks:
+            times += 1
             continue
-        answer = None if silent else packed(entry.answer)
-        runs.append(Run(entry.first, entry.blocks, 1, answer))
+        if times:
+            runs.append(Run(first, blocks, times, None))
+        first, blocks, times = entry.first, entry.blocks, int(is_silent)
+        if not is_silent:
+            runs.append(Run(first, blocks, 1, packed(entry.answer)))
+    if times:
+        runs.append(Run(first, blocks, times, None))
     return tuple(runs)
 
 
-def packed(ids: Sequence[int]) -> str:
-    """Return tokens as text, four letters each."""
+@lru_cache(maxsize=PACKED_KEPT)
+def packed(ids: Ids) -> str:
+    """Return tokens as text, four letters each. The same turns are packed with every decision."""
     bytes_N4 = np.array(ids, "<u4").view(np.uint8).reshape(-1, 4)
     return base64.b64encode(bytes_N4[:, :TOKEN_BYTES].tobytes()).decode()
 

@@ -97,8 +97,13 @@ class Window:
 
     def has_room(self, chunks: int) -> bool:
         """Whether so many chunks, and a reply to them, can be added as it is."""
-        fits = self.blocks + chunks <= self.settings.window_chunks
-        return fits and self.entry_positions + _needed(chunks) <= self._most_positions
+        blocks = answers = 0
+        for entry in self.entries:  # in one go: this is asked after every chunk
+            blocks += entry.blocks
+            answers += len(entry.answer)
+        positions = blocks * BLOCK_POSITIONS + answers + _needed(chunks)
+        fits = blocks + chunks <= self.settings.window_chunks
+        return fits and positions <= self._most_positions
 
     def make_room(self, chunks: int) -> None:
         """Let chunks leave, down to the lower mark: the silent ones first, the oldest first.
