@@ -1,0 +1,135 @@
+"""When a stream is answered: chunks, responses, and the queues in which a decoder hears them.
+
+A response stands at the first chunk whose close leaves nothing of its evidence unheard. A drained
+queue is several chunks with one decision behind the last; what falls due in it is said then.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from soundflow.audio import CHUNK_SAMPLES
+
+CHARACTERS_PER_TOKEN = 4  # about, of English
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is said. emotion: "" = no tag."""
+
+    text: str
+    emotion: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.text:
+            raise ValueError("an answer says something; where nothing is said there is none")
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer and the chunk, counted from 0, at whose close it is decided on.
+
+    evidence_samples: where in the stream its evidence ends.
+    joins: may be said together with the next, as the words of a transcript.
+    """
+
+    chunk: int
+    answer: Answer
+    evidence_samples: int = 0
+    joins: bool = False
+
+    def __post_init__(self) -> None:
+        if self.chunk < 0 or (self.chunk + 1) * CHUNK_SAMPLES < self.evidence_samples:
+            raise ValueError(f"a response comes when its evidence has been heard, got {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """A stream's chunks and its responses, in order, at most one at a chunk."""
+
+    chunks: int
+    responses: tuple[Response, ...] = ()
+    system: str = ""
+
+    def __post_init__(self) -> None:
+        places = [response.chunk for response in self.responses]
+        if places != sorted(set(places)) or (places and places[-1] >= self.chunks):
+            raise ValueError(f"responses at {places} of {self.chunks} chunks")
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Chunks that were heard together, `chunks` from `first` on, and what was said then."""
+
+    first: int
+    chunks: int = 1
+    answer: Answer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Queueing:
+    """How often, and how far, a decoder is behind.
+
+    late_share: of the drains, those of more than one chunk; at most `longest`.
+    busy_share: of the replies, those during which the queue fills, at `tokens_per_chunk`.
+    """
+
+    late_share: float = 0.15
+    longest: int = 6
+    busy_share: float = 0.5
+    tokens_per_chunk: int = 12
+
+
+NEVER_LATE = Queueing(0.0, 1, 0.0)
+
+
+def response_chunk(evidence_samples: int) -> int:
+    """Return the chunk at whose close the evidence is over: number ⌈t / c⌉, counted from 0."""
+    return max(0, -(-evidence_samples // CHUNK_SAMPLES) - 1)
+
+
+def drains(timeline: Timeline, queueing: Queueing, rng: np.random.Generator) -> Iterator[Drain]:
+    """Cut a timeline into drained queues, each with one decision.
+
+    Two responses fall into one only where they may be joined; the queue ends before another.
+    """
+    due = {response.chunk: response for response in timeline.responses}
+    first, said = 0, ""
+    while first < timeline.chunks:
+        most = min(_queue(queueing, said, rng), timeline.chunks - first)
+        taken: list[Response] = []
+        end = first
+        while end < first + most:
+            if end in due:
+                if taken and not (taken[-1].joins and due[end].joins):
+                    break
+                taken.append(due[end])
+            end += 1
+        answer = _joined(taken)
+        yield Drain(first, end - first, answer)
+        first, said = end, answer.text if answer else ""
+
+
+def timeline_of(drained: Sequence[Drain], system: str = "") -> Timeline:
+    """Return the timeline that drains show: each answer at its queue's last chunk."""
+    last = drained[-1]
+    responses = [Response(d.first + d.chunks - 1, d.answer) for d in drained if d.answer]
+    return Timeline(last.first + last.chunks, tuple(responses), system)
+
+
+def _queue(queueing: Queueing, said: str, rng: np.random.Generator) -> int:
+    """Draw how many chunks wait, after something was said."""
+    chunks = 1
+    if rng.random() < queueing.late_share:
+        chunks = int(rng.integers(2, queueing.longest + 1))
+    if said and rng.random() < queueing.busy_share:
+        chunks += len(said) // CHARACTERS_PER_TOKEN // queueing.tokens_per_chunk
+    return chunks
+
+
+def _joined(taken: Sequence[Response]) -> Answer | None:
+    if not taken:
+        return None
+    text = " ".join(response.answer.text for response in taken)
+    return replace(taken[0].answer, text=text)
