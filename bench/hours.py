@@ -11,9 +11,10 @@ import argparse
 import asyncio
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 import numpy as np
@@ -74,16 +75,23 @@ class Report:
         """Say what it comes to.
 
         The last hour's chunks against those of a first minute (the median of all that were lived),
-        and against the tenth to the nineteenth minute: then everything that is bounded is full.
+        and against the tenth to the nineteenth minute: then everything that is bounded is full. As
+        the machine has slower and faster hours, also each first minute against the five just
+        before it, the median of these pairs (1 where there is none).
         """
         last_ms = median(minute.chunk_ms for minute in self.minutes[-60:])
+        pairs = [
+            median(m.chunk_ms for m in self.minutes[hour * 60 - 5 : hour * 60]) / young.chunk_ms
+            for hour, young in enumerate(self.young, start=1)
+        ]
         full = self.minutes[9:19] or self.minutes[-1:]
         firsts = [self.minutes[0], *self.young]
         return {
             "last_hour_to_first_minute": last_ms / median(m.chunk_ms for m in firsts),
             "last_hour_to_minutes_10_to_19": last_ms / median(m.chunk_ms for m in full),
-            "last_to_first_positions": self.minutes[-1].chunk_positions / firsts[0].chunk_positions,
-            "last_to_full_positions": self.minutes[-1].chunk_positions / full[-1].chunk_positions,
+            "old_to_young_side_by_side": median(pairs or [1.0]),
+            "last_hour_to_first_positions": _positions(self.minutes[-60:]) / _positions(firsts),
+            "last_hour_to_full_positions": _positions(self.minutes[-60:]) / _positions(full),
             "grown_mib_since_minute_10": self.minutes[-1].resident_mib - full[0].resident_mib,
         }
 
@@ -221,6 +229,10 @@ def main() -> None:
     console.print(f"at most {AGREEMENT} of a first minute: {'holds' if kept else 'does NOT hold'}")
     for size, rate in report.encoder_chunks_per_s.items():
         console.print(f"encoder, {size:2} sessions a pass: {rate:.0f} chunks a second")
+
+
+def _positions(minutes: Sequence[Minute]) -> float:
+    return mean(minute.chunk_positions for minute in minutes)
 
 
 def _told(minute: Minute) -> str:

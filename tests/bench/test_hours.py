@@ -72,12 +72,13 @@ def test_what_a_report_comes_to() -> None:
     minutes = [Minute(1, 2.0, 30.0, 100.0)]
     minutes += [Minute(number, 4.0, 60.0, 100.0) for number in range(2, 100)]
     minutes += [Minute(number, 5.0, 60.0, 101.0) for number in range(100, 161)]
-    young = [Minute(1, 4.0, 30.0, 100.0), Minute(1, 4.0, 30.0, 100.0)]
+    young = [Minute(1, 4.0, 30.0, 100.0), Minute(1, 2.5, 30.0, 100.0)]
     assert Report(minutes, young, [], {}).figures() == {
-        "last_hour_to_first_minute": 5 / 4,
+        "last_hour_to_first_minute": 5 / 2.5,
         "last_hour_to_minutes_10_to_19": 5 / 4,
-        "last_to_first_positions": 2.0,
-        "last_to_full_positions": 1.0,
+        "old_to_young_side_by_side": 1.5,  # 4 / 4 in the first hour, 5 / 2.5 in the second
+        "last_hour_to_first_positions": 2.0,
+        "last_hour_to_full_positions": 1.0,
         "grown_mib_since_minute_10": 1.0,
     }
 
