@@ -28,8 +28,10 @@ SECTIONS: Mapping[str, type[BaseSettings]] = {
     "inference": InferenceConfig,
     "model": ModelSettings,
 }
-# What a manifest knows better than its reader: where pods listen.
-FROM_MANIFEST = frozenset({"host", "delivery_address", "encoder_addresses", "decoder_addresses"})
+# What a manifest knows better than its reader: where pods listen, and files are mounted.
+FROM_MANIFEST = frozenset(
+    {"host", "delivery_address", "encoder_addresses", "decoder_addresses", "kafka_ca_file"}
+)
 
 # What JSON schema and Helm's values have in common of what pydantic says.
 _KEPT = ("type", "enum", "items", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")

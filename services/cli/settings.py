@@ -21,6 +21,8 @@ def read_settings(
         )
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
+        if not fault["loc"]:  # of several that do not fit each other
+            raise CliError(fault["msg"].removeprefix("Value error, ")) from error
         name = "_".join(str(part) for part in fault["loc"])
         raise CliError(
             f"{name} (SOUNDFLOW_{name.upper()}) is {fault['input']!r}: {fault['msg']}"

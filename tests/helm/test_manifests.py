@@ -116,7 +116,7 @@ def test_the_topics_job_needs_nothing_that_comes_later(manifests: list[Manifest]
         assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
         pod = job["spec"]["template"]["spec"]
         assert "serviceAccountName" not in pod
-        assert all("emptyDir" in volume for volume in pod["volumes"])
+        assert all("emptyDir" in one or one["name"] == "kafka-ca" for one in pod["volumes"])
 
 
 def test_ingestion_is_given_time_to_drain() -> None:
@@ -127,7 +127,12 @@ def test_ingestion_is_given_time_to_drain() -> None:
 
 
 @pytest.mark.parametrize(
-    ("secret", "readers"), [("chat", {"encoder", "decoder"}), ("redis", SERVICES)]
+    ("secret", "readers"),
+    [
+        ("chat", {"encoder", "decoder"}),
+        ("redis", SERVICES),
+        ("kafka-user", SERVICES | {"topics"}),
+    ],
 )
 def test_a_secret_reaches_those_who_read_it_and_nobody_else(secret: str, readers: set[str]) -> None:
     holders = {
@@ -137,6 +142,20 @@ def test_a_secret_reaches_those_who_read_it_and_nobody_else(secret: str, readers
         if entry.get("valueFrom", {}).get("secretKeyRef", {}).get("name") == secret
     }
     assert holders == readers
+
+
+def test_the_file_of_authorities_is_where_settings_say_it_is() -> None:
+    for labels, pod in pods(render("--values", str(FULL))):
+        [container] = pod["containers"]
+        given = {entry["name"]: entry.get("value") for entry in container["env"]}
+        mounted = [m["mountPath"] for m in container["volumeMounts"] if m["name"] == "kafka-ca"]
+        if labels[COMPONENT] in ("encoder", "decoder"):
+            assert not mounted and "SOUNDFLOW_KAFKA_CA_FILE" not in given
+            continue
+        [volume] = [one for one in pod["volumes"] if one["name"] == "kafka-ca"]
+        [item] = volume["secret"]["items"]
+        assert volume["secret"]["secretName"] == "kafka-cluster-ca"
+        assert given["SOUNDFLOW_KAFKA_CA_FILE"] == f"{mounted[0]}/{item['path']}"
 
 
 def test_network_policies_let_in_who_must_come_in() -> None:

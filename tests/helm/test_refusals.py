@@ -19,6 +19,8 @@ pytestmark = pytest.mark.usefixtures("helm")
         ("config.ingestion.max_sessions=3", "max_sessions"),
         ("config.kafka.kafkaCommitIntervalS=0", "kafkaCommitIntervalS"),
         ("config.kafka.topicPrefix=null", "topicPrefix"),
+        ("config.kafka.kafkaSecurityProtocol=TLS", "kafkaSecurityProtocol"),
+        ("config.kafka.kafkaPassword=secret", "kafkaPassword"),
         ("config.model.chatApiKey=secret", "chatApiKey"),
         ("image.pullPolicy=Sometimes", "pullPolicy"),
         ("image.digest=sha256:abc", "digest"),
@@ -39,6 +41,11 @@ def test_the_addresses_of_kafka_and_redis_must_be_said() -> None:
         render()
     with pytest.raises(CheckFailed, match=r"secrets\.redis\.redisUrl is empty"):
         render("--set", "config.kafka.kafkaBrokers=kafka:9092")
+
+
+def test_brokers_that_ask_who_comes_must_be_told() -> None:
+    with pytest.raises(CheckFailed, match=r"set config\.kafka\.kafkaUsername and secrets\.kafka"):
+        render(*DEFAULT, "--set", "config.kafka.kafkaSecurityProtocol=SASL_SSL")
 
 
 def test_more_replicas_than_partitions_are_refused() -> None:

@@ -41,6 +41,27 @@ topologySpreadConstraints:
 {{- end }}
 {{- end -}}
 
+{{/* The file by which brokers' certificates are checked, of those who come to Kafka. */}}
+{{- define "soundflow.kafkaCaMount" -}}
+{{- if .Values.kafkaCa.secret }}
+- name: kafka-ca
+  mountPath: /etc/soundflow/kafka
+  readOnly: true
+{{- end }}
+{{- end -}}
+
+{{- define "soundflow.kafkaCaVolume" -}}
+{{- with .Values.kafkaCa }}
+{{- if .secret }}
+- name: kafka-ca
+  secret:
+    secretName: {{ .secret }}
+    items:
+      - {key: {{ required "kafkaCa.key: say which key of the Secret holds the certificates" .key }}, path: ca.crt}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{- define "soundflow.containerSecurity" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
@@ -90,6 +111,9 @@ sections of `config`, sections of `secrets`, and what the manifest knows better.
 {{- $all := dict -}}
 {{- range .sections -}}
 {{- $all = mustMergeOverwrite $all (deepCopy (index $values.config .)) -}}
+{{- end -}}
+{{- if and (has "kafka" .sections) $values.kafkaCa.secret -}}
+{{- $all = set $all "kafkaCaFile" "/etc/soundflow/kafka/ca.crt" -}}
 {{- end -}}
 {{- include "soundflow.env" (mustMergeOverwrite $all (default dict .own)) }}
 {{- range .secrets }}

@@ -48,6 +48,13 @@ admin: {{ $config.runner.adminPort | int }}
 {{- if not $kafka.kafkaBrokers -}}
 {{- fail "config.kafka.kafkaBrokers is empty: say where your Kafka is, as host:port" -}}
 {{- end -}}
+{{- if hasPrefix "SASL" $kafka.kafkaSecurityProtocol -}}
+{{- with .root.Values.secrets.kafka.kafkaPassword -}}
+{{- if not (and $kafka.kafkaUsername (or .secret .value)) -}}
+{{- fail (printf "config.kafka.kafkaSecurityProtocol is %s: set config.kafka.kafkaUsername and secrets.kafka.kafkaPassword" $kafka.kafkaSecurityProtocol) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- with .root.Values.secrets.redis.redisUrl -}}
 {{- if not (or .secret .value) -}}
 {{- fail "secrets.redis.redisUrl is empty: say where your Redis is, as a Secret and its key, or as a value" -}}

@@ -12,6 +12,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from services.core.errors import Unavailable
 from services.transport.kafka.config import KafkaConfig
+from services.transport.kafka.security import client_options
 from services.transport.kafka.settings import TopicSettings, wanted_topics
 
 _TIMEOUT_MS = 10_000
@@ -162,7 +163,7 @@ def topic_admin(config: KafkaConfig) -> Iterator[TopicAdmin]:
     client = None
     try:
         client = KafkaAdminClient(
-            bootstrap_servers=config.brokers,
+            **client_options(config),
             request_timeout_ms=_TIMEOUT_MS,
             bootstrap_timeout_ms=_TIMEOUT_MS,
         )

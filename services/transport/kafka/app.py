@@ -12,6 +12,7 @@ from faust.types import TopicT
 from services.core.wire import MAX_DEAD_LETTER_BYTES
 from services.transport.kafka.config import KafkaConfig
 from services.transport.kafka.consumer import Consumer
+from services.transport.kafka.security import faust_credentials
 
 _HEARTBEATS = 8  # to a session's timeout: members hear of a rebalance by them
 _REBALANCE_TIMEOUT_S = 10.0  # how long the group waits for a member that does not rejoin
@@ -69,6 +70,7 @@ def new_app(config: KafkaConfig, group: str, *, tables: bool) -> App:
     app = App(
         config.group(group),
         broker=[f"kafka://{address}" for address in config.brokers],
+        broker_credentials=faust_credentials(config),
         store="memory://",
         web_enabled=False,
         topic_allow_declare=False,  # `soundflow topics create` does it

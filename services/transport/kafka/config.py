@@ -1,6 +1,8 @@
 """Kafka's settings, read once at start from SOUNDFLOW_… variables."""
 
-from pydantic import Field
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.core.wire import PARTITIONS
@@ -13,6 +15,13 @@ class KafkaConfig(BaseSettings):
 
     # host:port, several with commas between them.
     kafka_brokers: str = "127.0.0.1:9092"
+    # Whether the way there is encrypted, and whether brokers ask who comes.
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    # A file of the authorities whose certificates brokers have; the system's own if empty.
+    kafka_ca_file: str = ""
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    kafka_username: str = ""
+    kafka_password: SecretStr = SecretStr("")
     topic_prefix: str = "soundflow"
     # Of every topic, as they were created; the most replicas that one service can have.
     kafka_partitions: int = Field(default=PARTITIONS, ge=1)
@@ -31,6 +40,25 @@ class KafkaConfig(BaseSettings):
     kafka_stall_s: float = Field(default=30, gt=0)
     # One message may hold back the acknowledgement of those after it for so long.
     kafka_held_s: float = Field(default=300, gt=0)
+
+    @model_validator(mode="after")
+    def _check_user(self) -> Self:
+        if self.kafka_authenticated and not (self.kafka_username and self.kafka_password):
+            raise ValueError(
+                f"SOUNDFLOW_KAFKA_SECURITY_PROTOCOL is {self.kafka_security_protocol}: set "
+                "SOUNDFLOW_KAFKA_USERNAME and SOUNDFLOW_KAFKA_PASSWORD"
+            )
+        return self
+
+    @property
+    def kafka_encrypted(self) -> bool:
+        """Whether the way to the brokers is TLS."""
+        return self.kafka_security_protocol.endswith("SSL")
+
+    @property
+    def kafka_authenticated(self) -> bool:
+        """Whether brokers are told a user."""
+        return self.kafka_security_protocol.startswith("SASL")
 
     @property
     def brokers(self) -> list[str]:

@@ -13,10 +13,14 @@ from tenacity import (
 
 from services.core.errors import Unavailable
 from services.transport.kafka.config import KafkaConfig
+from services.transport.kafka.security import client_options
 
 
 def patiently(config: KafkaConfig) -> AsyncRetrying:
-    """Try to connect until a restarting broker must be back."""
+    """Try to connect until a restarting broker must be back.
+
+    A broker that refuses this process is for the client one that is away; its log says why.
+    """
     return AsyncRetrying(
         retry=retry_if_exception_type((KafkaError, OSError)),
         wait=wait_random_exponential(multiplier=0.1, max=2),
@@ -30,7 +34,9 @@ async def check_topics(config: KafkaConfig, topics: Collection[str]) -> None:
     try:
         found = await _partitions(config, topics)
     except (KafkaError, OSError) as error:
-        raise Unavailable("transport_unavailable", f"no Kafka broker answers: {error}") from error
+        raise Unavailable(
+            "transport_unavailable", f"no Kafka broker answers, or lets this process in: {error}"
+        ) from error
     for topic in topics:
         if found[topic] != config.kafka_partitions:
             raise Unavailable(
@@ -43,7 +49,7 @@ async def check_topics(config: KafkaConfig, topics: Collection[str]) -> None:
 async def _partitions(config: KafkaConfig, topics: Collection[str]) -> dict[str, int]:
     async for attempt in patiently(config):
         with attempt:
-            admin = AIOKafkaAdminClient(bootstrap_servers=config.brokers)
+            admin = AIOKafkaAdminClient(**client_options(config))
             try:
                 await admin.start()
                 described = await admin.describe_topics(list(topics))

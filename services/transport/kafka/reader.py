@@ -13,6 +13,7 @@ from services.core.errors import Unavailable
 from services.transport.kafka.config import KafkaConfig
 from services.transport.kafka.partition import partition_of
 from services.transport.kafka.preflight import patiently
+from services.transport.kafka.security import client_options
 
 _IDLE_READERS = 4  # kept connected; a new one takes ten times as long as a read
 _FETCH_BYTES = 4 * 1024 * 1024
@@ -87,7 +88,7 @@ class Reader:
         async for attempt in patiently(self._config):
             with attempt:
                 consumer = AIOKafkaConsumer(
-                    bootstrap_servers=self._config.brokers,
+                    **client_options(self._config),
                     enable_auto_commit=False,
                     auto_offset_reset="earliest",
                     check_crcs=False,

@@ -13,6 +13,7 @@ from services.core.errors import Unavailable
 from services.core.wire import DEAD_LETTERS, MAX_DEAD_LETTER_BYTES, TOPICS
 from services.transport.kafka.config import KafkaConfig
 from services.transport.kafka.partition import partition_of
+from services.transport.kafka.security import client_options
 
 _GROUP = "replay"  # remembers which dead letters were sent again
 _POLL_MS = 500
@@ -116,7 +117,7 @@ class Replay:
 
     def _consumer(self) -> KafkaConsumer:
         return KafkaConsumer(
-            bootstrap_servers=self._config.brokers,
+            **client_options(self._config),
             group_id=self._config.group(_GROUP),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -125,7 +126,7 @@ class Replay:
 
     def _producer(self) -> KafkaProducer:
         return KafkaProducer(
-            bootstrap_servers=self._config.brokers,
+            **client_options(self._config),
             acks="all",
             max_request_size=MAX_DEAD_LETTER_BYTES,
             bootstrap_timeout_ms=_TIMEOUT_MS,

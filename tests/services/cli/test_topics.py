@@ -35,6 +35,19 @@ def test_without_a_broker_one_line_says_so() -> None:
     assert "Traceback" not in failed.stderr
 
 
+def test_settings_that_do_not_fit_each_other_are_one_line_without_secrets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SOUNDFLOW_KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("SOUNDFLOW_KAFKA_PASSWORD", "its-secret")
+    failed = run("lag")
+    assert failed.exit_code == 1
+    assert failed.stderr == (
+        "soundflow: SOUNDFLOW_KAFKA_SECURITY_PROTOCOL is SASL_SSL: set SOUNDFLOW_KAFKA_USERNAME "
+        "and SOUNDFLOW_KAFKA_PASSWORD\n"
+    )
+
+
 @pytest.fixture
 def place(kafka: KafkaServer) -> list[str]:
     """Options that lead to a place of its own on the broker."""

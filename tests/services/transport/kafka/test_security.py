@@ -1,0 +1,90 @@
+"""Brokers that ask who comes, and encrypt the way: our clients come in, strangers do not."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from services.core import wire
+from services.core.errors import Unavailable
+from services.transport.kafka import KafkaConfig, KafkaTransport
+from services.transport.kafka.admin import Made, topic_admin
+from services.transport.kafka.replay import Replay
+from tests.services.transport.kafka.cluster import PARTITIONS, said
+from tests.services.transport.kafka.secured import PASSWORD, USER, SecuredKafka
+
+PROTOCOLS = SecuredKafka.protocols
+GROUP = "listeners"
+
+each_protocol = pytest.mark.parametrize("protocol", PROTOCOLS)
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
+    with SecuredKafka(tmp_path_factory.mktemp("secured")) as server:
+        yield server
+
+
+def config_for(secured: SecuredKafka, protocol: str, **settings: Any) -> KafkaConfig:
+    given: dict[str, Any] = {
+        "kafka_brokers": secured.brokers_for(protocol),
+        "kafka_security_protocol": protocol,
+        "kafka_partitions": PARTITIONS,
+        "topic_prefix": protocol.lower(),
+    }
+    if protocol.endswith("SSL"):
+        given["kafka_ca_file"] = str(secured.ca_file)
+    if protocol.startswith("SASL"):
+        given |= {"kafka_username": USER, "kafka_password": SecretStr(PASSWORD)}
+    return KafkaConfig(**{**given, **settings})
+
+
+@pytest.mark.kafka
+@each_protocol
+async def test_every_client_comes_in(secured: SecuredKafka, protocol: str) -> None:
+    config = config_for(secured, protocol)
+    with topic_admin(config) as admin:
+        assert set(admin.create(replication=1).values()) == {Made.CREATED}
+    transport = KafkaTransport(config, GROUP, [wire.SESSIONS], carries=True)
+    async with transport.running():
+        topic = transport.topic(wire.SESSIONS)
+        await topic.send(said("s", "hello"))
+        received = await anext(topic.subscribe(GROUP))
+        assert received.message == said("s", "hello")
+        received.done()
+        assert [kept.message async for kept in topic.read("s", 0)] == [said("s", "hello")]
+    replayed = list(Replay(config, dry_run=False).topic(wire.SESSIONS.name, time.time() - 60))
+    assert [each.key for each in replayed] == ["s"]
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize(
+    ("protocol", "wrong"),
+    [
+        ("SASL_PLAINTEXT", {"kafka_password": SecretStr("guessed")}),
+        ("SASL_SSL", {"kafka_password": SecretStr("guessed")}),
+        ("SSL", {"kafka_ca_file": ""}),
+    ],
+    ids=["password", "password over TLS", "authority"],
+)
+async def test_who_is_refused_is_told_so(
+    secured: SecuredKafka, protocol: str, wrong: dict[str, Any]
+) -> None:
+    config = config_for(secured, protocol, kafka_send_timeout_s=1, **wrong)
+    with pytest.raises(Unavailable, match="lets this process in"):
+        async with KafkaTransport(config, GROUP, [wire.SESSIONS]).running():
+            pass
+
+
+@pytest.mark.kafka
+def test_administration_is_refused_too(secured: SecuredKafka) -> None:
+    config = config_for(secured, "SASL_PLAINTEXT", kafka_password=SecretStr("guessed"))
+    with pytest.raises(Unavailable), topic_admin(config) as admin:
+        admin.lag()
+
+
+def test_a_user_without_a_password_is_refused_at_once() -> None:
+    with pytest.raises(ValidationError, match="SOUNDFLOW_KAFKA_PASSWORD"):
+        KafkaConfig(kafka_security_protocol="SASL_SSL", kafka_username=USER)
