@@ -11,7 +11,7 @@ import argparse
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean, median
@@ -141,39 +141,41 @@ class Life:
                 pass
 
 
+async def measure(minutes: int, console: Console) -> Report:
+    """Run all of it; what there is after each hour is saved."""
+    tower, model = scripted_model(TURN_TOKENS)
+    encoder = UnifiedEncoder(tower)
+    report = Report([], [], [], dict(encoder_rates(encoder)))
+    for age_s, chunk_ms in published_costs(tower, model, one_minute(), BEARABLE_MS):
+        report.published.append((age_s, chunk_ms))
+        console.print(f"the published way at {age_s:5.0f} s: {chunk_ms:7.1f} ms a chunk")
+    async for minute in live(encoder, model, minutes, report):
+        if minute.number % 10 in (0, 1):
+            console.print(_told(minute))
+    save(report)
+    return report
+
+
 async def live(
-    encoder: UnifiedEncoder, model: ScriptedModel, minutes: int, console: Console
-) -> tuple[list[Minute], list[Minute]]:
-    """Return the minutes of one long life, and the first ones of others."""
+    encoder: UnifiedEncoder, model: ScriptedModel, minutes: int, report: Report
+) -> AsyncIterator[Minute]:
+    """Live one long life, and after each of its hours the first minute of another."""
     settings = UnifiedSettings()
     cache = PagedCache(model.config, 2 * -(-settings.positions // PAGE_POSITIONS), PAGE_POSITIONS)
     engine = Engine(UnifiedDecoder(model, cache, CONTROL, letters(), settings))
     stepping = asyncio.create_task(engine.run())
     await engine.open("old", SessionSpec())
-    old, lived, young = Life("old", encoder, model, engine), [], []
-    for _ in range(minutes):
-        lived.append(await old.minute())
-        if lived[-1].number % 60 == 0:
-            name = f"young-{lived[-1].number}"
-            await engine.open(name, SessionSpec())
-            young.append(await Life(name, encoder, model, engine).minute())
-            await engine.close(name)
-        if lived[-1].number % 10 in (0, 1):
-            console.print(_told(lived[-1]))
+    old = Life("old", encoder, model, engine)
+    for number in range(1, minutes + 1):
+        report.minutes.append(await old.minute())
+        yield report.minutes[-1]
+        if number % 60 == 0:
+            await engine.open(f"young-{number}", SessionSpec())
+            young = Life(f"young-{number}", encoder, model, engine)
+            report.young.append(await young.minute())
+            await engine.close(f"young-{number}")
+            save(report)
     stepping.cancel()
-    return lived, young
-
-
-async def measure(minutes: int, console: Console) -> Report:
-    """Run all of it."""
-    tower, model = scripted_model(TURN_TOKENS)
-    encoder = UnifiedEncoder(tower)
-    lived, young = await live(encoder, model, minutes, console)
-    published = []
-    for age_s, chunk_ms in published_costs(tower, model, one_minute(), BEARABLE_MS):
-        published.append((age_s, chunk_ms))
-        console.print(f"the published way at {age_s:5.0f} s: {chunk_ms:7.1f} ms a chunk")
-    return Report(lived, young, published, dict(encoder_rates(encoder)))
 
 
 def chart(report: Report) -> Chart:
@@ -222,7 +224,6 @@ def main() -> None:
     torch.set_num_threads(1)
     console = Console()
     report = asyncio.run(measure(minutes, console))
-    save(report)
     for name, figure in report.figures().items():
         console.print(f"{name.replace('_', ' ')}: {figure:.3f}")
     kept = report.figures()["last_hour_to_first_minute"] <= AGREEMENT

@@ -1,14 +1,17 @@
 """That the benchmark of long sessions does the work that it claims to measure."""
 
+import json
 import xml.etree.ElementTree as ElementTree
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 from bench.chart import Chart, Line
-from bench.hours import CHUNKS_PER_MINUTE, Minute, Report, one_minute
+from bench.hours import CHUNKS_PER_MINUTE, Minute, Report, measure, one_minute
 from bench.published_way import CHUNK_POSITIONS, published_costs
 from bench.scripted_model import CONTROL, ScriptedModel, letters, scripted_model
 from soundflow.audio import CHUNK_SAMPLES
@@ -81,6 +84,24 @@ def test_what_a_report_comes_to() -> None:
         "last_hour_to_full_positions": 1.0,
         "grown_mib_since_minute_10": 1.0,
     }
+
+
+async def test_a_run_writes_what_it_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.hours.RESULTS", tmp_path)
+    monkeypatch.setattr("bench.encoder_rate.LEAST_S", 0.0)
+    monkeypatch.setattr("bench.published_way.AGES_S", (1, 3))
+    report = await measure(1, Console(quiet=True))
+    [minute] = report.minutes
+    # Blocks and control tokens are 13 a chunk, a turn of 12 every tenth adds 1.4 with its begin and
+    # end, and a minute has at most three layouts, of the kept 20 chunks and what was answered.
+    assert 14.4 <= minute.chunk_positions <= 14.4 + 3 * (20 * 13 + 150) / CHUNKS_PER_MINUTE
+    saved = json.loads((tmp_path / "hours.json").read_text())
+    assert saved["minutes"] == [asdict(minute)]
+    assert [age_s for age_s, _ in saved["published"]] == [1, 3]
+    assert set(saved["encoder_chunks_per_s"]) == {"1", "8", "64"}
+    assert ElementTree.parse(tmp_path / "hours.svg").getroot().tag.endswith("svg")
 
 
 def test_a_chart_places_points_by_their_logarithms(tmp_path: Path) -> None:
