@@ -56,10 +56,11 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Collate:
-    """Puts examples side by side. front: what the tower listens through."""
+    """Puts examples side by side. front: what the tower listens through. longest: in positions."""
 
     front: LogMel
     control: ControlTokens
+    longest: int
 
     def __call__(self, examples: Sequence[Example]) -> Batch:
         """Return their batch. ValueError, which names an example, or says what does not mix."""
@@ -75,9 +76,12 @@ class Collate:
         )
 
     def _check(self, example: Example) -> None:
-        pads = int((example.tokens_T == self.control.pad).sum())
+        heard_as = (self.control.pad, self.control.audio_pad)
+        pads = int(np.isin(example.tokens_T, heard_as).sum())
         if pads != len(example.blocks_N) * BLOCK_FRAMES:
             raise ValueError(f"{example.name}: {len(example.blocks_N)} blocks, but {pads} PADs")
+        if len(example.tokens_T) > self.longest:
+            raise ValueError(f"{example.name}: {len(example.tokens_T)} tokens, {self.longest=}")
 
     def _heard(self, examples: Sequence[Example]) -> tuple[Tensor | None, Tensor | None]:
         made = [e.frames_NPD[e.blocks_N] for e in examples if e.frames_NPD is not None]

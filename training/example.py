@@ -18,7 +18,7 @@ from soundflow.unified.tokens import BLOCK_FRAMES
 class Example:
     """A whole sequence: its tokens, which of them are to be predicted, and its audio.
 
-    tokens_T: int64, as a live session lays them out; each block has its ten PADs.
+    tokens_T: int64, as a live session lays them out; a block has ten PADs (offline: AUDIO_PADs).
     text_T: bool, tokens predicted as language (y_LM): what follows `respond`, to TEXT_END.
     stream_T: bool, tokens predicted as decisions (y_stream): one behind each drained queue.
     blocks_N: int64, which chunk of the audio each block holds, in the order of the sequence.

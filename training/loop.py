@@ -90,10 +90,9 @@ def train(
     stepper = Stepper(plan, network, optimiser, processes, sorted(start.control.ids))
     steps = Steps(
         Order(sources, plan.stage.mix_ins, plan.seed),
-        Collate(_front(network), start.control),
+        Collate(_front(network), start.control, network.decoder.config.max_positions),
         Sizes(plan.batch, plan.piece),
         processes,
-        plan.stage.max_chunks,
     )
 
     def save(taken: int) -> None:
@@ -126,10 +125,7 @@ class Stepper:
         self._network = network
         self._optimiser = optimiser
         self._processes = processes
-        embedding_learns = any(
-            "decoder.embedding" in name or name in ("*", "decoder.*") for name in plan.stage.learns
-        )
-        held = plan.stage.learns_control_rows and not embedding_learns
+        held = plan.stage.learns_control_rows
         self._rows = ControlRows.of(network, control_ids) if held else None
 
     def take(self, step: int, pieces: list[Batch], stop: "Stop") -> dict[str, float]:
@@ -185,7 +181,7 @@ def open_network(folder: Path) -> Network:
     checkpoint = open_checkpoint(folder)
     encoder = checkpoint.make_encoder(torch.float32)
     decoder = checkpoint.make_decoder(torch.float32)
-    return Network(encoder, decoder, checkpoint.control.pad).train()
+    return Network(encoder, decoder, checkpoint.control).train()
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ Shape suffixes: B examples, T positions, N blocks, P frames of a chunk, D width,
 from torch import Tensor, nn
 
 from soundflow.unified.audio_tower import AudioTower
+from soundflow.unified.tokens import ControlTokens
 from soundflow.unified.transformer import LanguageModel
 from training.batch import Batch
 
@@ -13,14 +14,14 @@ from training.batch import Batch
 class Network(nn.Module):
     """The unified model in training; its parameters carry the names of our own folder.
 
-    pad: the token whose embedding a frame takes the place of.
+    In place of the embeddings of `pad` and, in offline sequences, `audio_pad` come frames.
     """
 
-    def __init__(self, encoder: AudioTower, decoder: LanguageModel, pad: int) -> None:
+    def __init__(self, encoder: AudioTower, decoder: LanguageModel, control: ControlTokens) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
-        self._pad = pad
+        self._heard_as = (control.pad, control.audio_pad)
 
     def forward(self, batch: Batch) -> Tensor:
         """Return logits `(n, V)` of the batch's targets, row by row in the order of positions."""
@@ -38,5 +39,6 @@ class Network(nn.Module):
             frames_NPD = self.encoder(batch.windows_NMF)
         assert frames_NPD is not None
         frames = frames_NPD.flatten(0, 1).to(embedded_BTD.dtype)
-        heard_BT = batch.tokens_BT == self._pad
+        pad, audio_pad = self._heard_as
+        heard_BT = (batch.tokens_BT == pad) | (batch.tokens_BT == audio_pad)
         return embedded_BTD.masked_scatter(heard_BT[..., None], frames)

@@ -36,7 +36,6 @@ class Stage:
     weight_decay: float = 0.01
     warmup_share: float = 0.03
     longest_gradient: float = 1.0
-    max_chunks: int = 60
 
 
 FORMAT = Stage(

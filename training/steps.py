@@ -10,7 +10,6 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from training.batch import Batch, Collate
-from training.example import Example
 from training.order import Order
 from training.processes import Processes
 
@@ -34,9 +33,7 @@ class Sizes:
 class Steps(Dataset[list[Batch]]):
     """A process's pieces of each step, by the step's number."""
 
-    def __init__(
-        self, order: Order, collate: Collate, sizes: Sizes, processes: Processes, max_chunks: int
-    ) -> None:
+    def __init__(self, order: Order, collate: Collate, sizes: Sizes, processes: Processes) -> None:
         sizes.check(processes.size)
         self._order = order
         self._collate = collate
@@ -44,13 +41,14 @@ class Steps(Dataset[list[Batch]]):
         self._batch = sizes.batch
         self._share = sizes.batch // processes.size
         self._first = self._share * processes.rank
-        self._max_chunks = max_chunks
 
     def __getitem__(self, step: int) -> list[Batch]:
         """Return the pieces."""
         begin = step * self._batch + self._first
         cuts = range(begin, begin + self._share, self._piece)
-        return [self._collate([self._at(cut + n) for n in range(self._piece)]) for cut in cuts]
+        return [
+            self._collate([self._order.at(cut + n) for n in range(self._piece)]) for cut in cuts
+        ]
 
     def read(self, steps: Sequence[int], workers: int) -> Iterable[list[Batch]]:
         """Yield the pieces of some steps. workers: processes that read ahead."""
@@ -63,14 +61,6 @@ class Steps(Dataset[list[Batch]]):
             collate_fn=_as_it_is,
             generator=torch.Generator(),
         )
-
-    def _at(self, position: int) -> Example:
-        example = self._order.at(position)
-        if len(example.blocks_N) > self._max_chunks:
-            raise ValueError(
-                f"{example.name}: {len(example.blocks_N)} blocks, more than {self._max_chunks}"
-            )
-        return example
 
 
 def _as_it_is(pieces: list[Batch]) -> list[Batch]:

@@ -39,7 +39,7 @@ DECODER = DecoderConfig(
 def network(seed: int = 0) -> Network:
     """Return a network with random weights, the same for the same seed."""
     torch.manual_seed(seed)
-    return Network(AudioTower(ENCODER), LanguageModel(DECODER), CONTROL.pad)
+    return Network(AudioTower(ENCODER), LanguageModel(DECODER), CONTROL)
 
 
 def write_start(folder: Path, seed: int = 0) -> Path:
@@ -53,7 +53,7 @@ def write_start(folder: Path, seed: int = 0) -> Path:
 
 def collate() -> Collate:
     """Return what puts examples side by side for it."""
-    return Collate(LogMel(ENCODER.mels), CONTROL)
+    return Collate(LogMel(ENCODER.mels), CONTROL, DECODER.max_positions)
 
 
 def example(seed: int, chunks: int = 4) -> Example:

@@ -1,0 +1,61 @@
+"""`python -m training.train STAGE --start CHECKPOINT --data CORPUS --to RUN`: train one stage.
+
+Under torchrun it takes all its processes: `torchrun --nproc-per-node 8 -m training.train …`. Given
+the same run again, it goes on where that was left.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from soundflow.checkpoint import CheckpointError
+from soundflow.checkpoint.folder import open_checkpoint
+from training.data import open_sources
+from training.loop import Keeping, Plan, PlanChanged, train
+from training.processes import joined
+from training.stages import STAGES
+
+
+def main() -> None:
+    """Train; say in a line what is wrong with what was given."""
+    given = _parser().parse_args()
+    stage = STAGES[given.stage]
+    batch = given.batch or stage.batch
+    plan = Plan(
+        stage=stage,
+        start=given.start,
+        steps=given.steps or stage.steps,
+        batch=batch,
+        piece=min(given.piece, batch),
+        seed=given.seed,
+        bf16=not given.float32,
+    )
+    keeping = Keeping(folder=given.to, every=given.every, kept=given.kept, workers=given.workers)
+    try:
+        checkpoint = open_checkpoint(given.start)
+        sources = open_sources(given.data, checkpoint.control, checkpoint.read_tokenizer())
+        with joined() as processes:
+            train(plan, sources, keeping, processes)
+    except (CheckpointError, PlanChanged, ValueError) as error:
+        sys.exit(f"error: {error}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
+    parser.add_argument("stage", choices=STAGES)
+    parser.add_argument("--start", type=Path, required=True, help="the checkpoint to begin with")
+    parser.add_argument("--data", type=Path, required=True, help="a corpus: a folder of rows")
+    parser.add_argument("--to", type=Path, required=True, help="the run's folder")
+    parser.add_argument("--steps", type=int, help="in place of the stage's")
+    parser.add_argument("--batch", type=int, help="examples of a step, in place of the stage's")
+    parser.add_argument("--piece", type=int, default=4, help="examples of one forward")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--every", type=int, default=500, help="steps between checkpoints")
+    parser.add_argument("--kept", type=int, default=2, help="how many checkpoints stay")
+    parser.add_argument("--workers", type=int, default=0, help="processes that read ahead")
+    parser.add_argument("--float32", action="store_true", help="no bfloat16, even in products")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
