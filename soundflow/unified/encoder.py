@@ -74,6 +74,8 @@ class UnifiedEncoder:
         numbers = np.frombuffer(data, "<f4", offset=_HEADER.size).astype(np.float32)
         if numbers.size != tail + recent * mels:
             raise ValueError(f"a state of {tail=}, {recent=}, {mels=} has {numbers.size} numbers")
+        if not np.isfinite(numbers).all():
+            raise ValueError("a state of samples and frames that are no numbers")
         return MelState(numbers[:tail], peak, numbers[tail:].reshape(recent, mels))
 
 

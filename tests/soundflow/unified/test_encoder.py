@@ -185,6 +185,7 @@ def foreign(encoder: UnifiedEncoder) -> dict[str, bytes]:
         "longer": mine + bytes(4),
         "another tower's": wider.dump(wider.initial()),
         "peak": mine[:20] + struct.pack("<f", np.nan) + mine[24:],
+        "no number": mine[:-4] + struct.pack("<f", np.inf),
         "tail": mine[:12] + struct.pack("<I", 7) + mine[16:],
     }
 
