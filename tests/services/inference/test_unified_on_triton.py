@@ -13,13 +13,14 @@ from services.inference.triton_replicas import TritonDecoderPool
 from soundflow.checkpoint import open_checkpoint
 from soundflow.features import Features
 from soundflow.interaction import Ability, Action, EndReason, SessionSpec
-from soundflow.unified.tokens import TextTokens
+from soundflow.serving.engine_server import SWEEP_S
+from soundflow.unified.tokens import ControlTokens, TextTokens
 from stack.triton import TritonServer
 from tests import golden
 from tests.services.inference.conftest import MODELS
-from tests.services.inference.triton_servers import reach
+from tests.services.inference.triton_servers import metric, reach
 from tests.soundflow.checkpoint.folders import GOLDEN_INSTRUCTION
-from tests.waiting import DEADLINE_S
+from tests.waiting import DEADLINE_S, until
 from training.export import write_repository
 
 pytestmark = pytest.mark.triton
@@ -87,7 +88,18 @@ async def test_it_hears_the_published_features(server: TritonServer) -> None:
         np.testing.assert_allclose(frames, golden.features_prefix(), rtol=0, atol=1e-4)
 
 
-async def test_it_says_the_published_words(pool: TritonDecoderPool, golden_folder: Path) -> None:
+def odd_tokens() -> int:
+    """Return how many control tokens there are in the clip's turns where they have no place."""
+    turns = [turn[1:-1] for turn in golden.turns()[: len(golden.features_whole())]]
+    control = ControlTokens()
+    return sum(token in control.ids for turn in turns for token in turn) - sum(
+        turn[0] in control.emotions for turn in turns if turn
+    )
+
+
+async def test_it_says_the_published_words(
+    server: TritonServer, pool: TritonDecoderPool, golden_folder: Path
+) -> None:
     decoder = pool.at(await pool.choose(SESSIONS[0]))
     everyone = await asyncio.gather(*(conversed(decoder, name) for name in SESSIONS))
     checkpoint = open_checkpoint(golden_folder)
@@ -95,3 +107,10 @@ async def test_it_says_the_published_words(pool: TritonDecoderPool, golden_folde
     assert sum(action is Action.RESPOND for action, _ in expected) > 10
     for said in everyone:
         assert said == expected
+    event = 'soundflow_decoder_events_total{event="unexpected_token"'
+    odd = odd_tokens() * len(SESSIONS)
+    assert odd > 0
+
+    await asyncio.sleep(2 * SWEEP_S)  # events are counted then, and told with the next call
+    await decoder.open(SESSIONS[0], SPEC)
+    await until(lambda: metric(server, event) == odd)
