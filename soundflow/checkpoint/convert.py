@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -54,7 +55,7 @@ def convert(
             shutil.copyfile(source.path / TOKENIZER, folder / TOKENIZER)
             own.write_fields(folder, source.encoder_config, source.decoder_config, source.control)
             folder.rename(target)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # the latter hides what the system said
         raise CacheUnwritable(f"cannot write {target}: {error}") from error
 
 

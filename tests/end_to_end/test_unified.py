@@ -1,5 +1,6 @@
 """The unified model, from a folder as it is published, through the running platform."""
 
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,7 +17,7 @@ from soundflow.models import load_model
 from soundflow.unified.tokens import ControlTokens, TextTokens
 from soundflow.unified.transformer import LanguageModel
 from tests import golden
-from tests.end_to_end.cli.command import events_of, run
+from tests.end_to_end.cli.command import TIMEOUT_S, events_of, next_line, run, start
 from tests.end_to_end.platform import Event, running
 from tests.golden.greedy import greedy_turns
 from tests.soundflow.checkpoint.folders import GOLDEN_INSTRUCTION
@@ -128,3 +129,14 @@ def test_a_folder_that_is_damaged_is_told_in_a_line(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1
     assert "qwen25OmniConfig/config.json is missing" in done.stderr
+
+
+def test_a_model_in_a_folder_is_served(golden_folder: Path) -> None:
+    ports = ("--http-port", "0", "--grpc-port", "0")
+    with start("serve", "--model", str(golden_folder), *ports) as serving:
+        try:
+            assert next_line(serving).startswith("SoundFlow listens. Console: http://127.0.0.1:")
+        finally:
+            serving.send_signal(signal.SIGINT)
+        serving.communicate(timeout=TIMEOUT_S)
+    assert serving.returncode == 0

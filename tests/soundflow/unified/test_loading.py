@@ -1,0 +1,81 @@
+"""How a checkpoint is run: in which type, for how many, and what is said where it cannot be."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from soundflow.checkpoint.errors import ModelDamaged
+from soundflow.checkpoint.folder import Checkpoint, open_checkpoint
+from soundflow.decoder import DecoderFull
+from soundflow.interaction import SessionSpec
+from soundflow.unified.loading import decoder_of, encoder_of
+from soundflow.unified.quantised import QuantisedLinear, WeightFormat
+from soundflow.unified.runtime import Runtime
+from tests import golden
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(golden_folder: Path) -> Checkpoint:
+    return open_checkpoint(golden_folder)
+
+
+def test_as_many_sessions_as_wanted_fit_and_no_more(checkpoint: Checkpoint) -> None:
+    decoder = decoder_of(checkpoint, Runtime(device="cpu", sessions=2))
+    assert decoder.info.name == "golden"
+    open_sessions = [decoder.open(SessionSpec(), ()) for _ in range(2)]
+    with pytest.raises(DecoderFull):
+        decoder.open(SessionSpec(), ())
+    for session in open_sessions:
+        decoder.close(session)
+
+
+def test_the_encoder_hears_in_another_precision(checkpoint: Checkpoint) -> None:
+    exact = encoder_of(checkpoint, Runtime(device="cpu"))
+    rough = encoder_of(checkpoint, Runtime(device="cpu", precision="bfloat16"))
+    chunk = golden.chunks()[3]
+    [(features, _)] = exact.encode([(chunk, exact.initial())])
+    [(roughly, _)] = rough.encode([(chunk, rough.initial())])
+    apart = abs(features.tensors["frames"] - roughly.tensors["frames"]).max()
+    assert 0 < apart < 0.1
+    assert roughly.tensors["frames"].dtype == features.tensors["frames"].dtype
+
+
+@pytest.mark.parametrize("weights", [WeightFormat.INT8, WeightFormat.FP8])
+def test_matrices_are_quantised_as_they_are_read(
+    checkpoint: Checkpoint, weights: WeightFormat
+) -> None:
+    model = checkpoint.make_decoder(weights=weights)
+    layer = model.get_submodule("blocks.1.mlp.down")
+    assert isinstance(layer, QuantisedLinear)
+    original = torch.from_numpy(golden.decoder_weights()["transformer.h.1.mlp.proj.weight"])
+    scaled = layer.weight.view(weights.dtype).float() * layer.scale[:, None]
+    assert 0 < (scaled - original).abs().max() < original.abs().max() / 16
+
+
+def test_a_model_too_short_for_a_session_is_told(checkpoint: Checkpoint) -> None:
+    short = replace(
+        checkpoint, decoder_config=replace(checkpoint.decoder_config, max_positions=512)
+    )
+    with pytest.raises(ModelDamaged, match="golden: the decoder is too short"):
+        decoder_of(short, Runtime(device="cpu"))
+
+
+def test_a_model_of_fewer_positions_than_usual_is_run_in_those_it_has(
+    checkpoint: Checkpoint,
+) -> None:
+    shorter = replace(
+        checkpoint, decoder_config=replace(checkpoint.decoder_config, max_positions=2040)
+    )
+    decoder = decoder_of(shorter, Runtime(device="cpu", sessions=3))
+    assert decoder.capacity == 3
