@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from soundflow.unified.kv_pool import KeysValues, room
 from soundflow.unified.pages import Extension, Ints, PagedCache
 
 # Padding is worth it as long as it costs less than another group would: in products of a query and
@@ -58,7 +59,10 @@ class PaddedAttention:
             places_N[rows_N] = made + _filled(extension.new_B[lanes_G])
             made += group.rows_GQ.numel()
             groups.append(group)
-        return PaddedPlan(cache, tuple(groups), torch.from_numpy(places_N).to(cache.device))
+        widest = max(group.slots_GT.numel() for group in groups)
+        gathered = room(cache.config, widest, dtype, cache.device)
+        places = torch.from_numpy(places_N).to(cache.device)
+        return PaddedPlan(cache, tuple(groups), places, gathered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +80,15 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class PaddedPlan:
-    """places_N: where the groups' results, one after the other, have each row's."""
+    """places_N: where the groups' results, one after the other, have each row's.
+
+    room: where each group gathers keys and values, in every layer: new memory is slow at first.
+    """
 
     cache: PagedCache
     groups: tuple[Group, ...]
     places_N: Tensor
+    room: KeysValues
 
     def attend(self, layer: int, query_NHE: Tensor) -> Tensor:
         """Return what each new position takes from its lane's positions up to itself."""
@@ -90,7 +98,8 @@ class PaddedPlan:
     def _attend_group(self, group: Group, layer: int, query_NHE: Tensor) -> Tensor:
         G, Q = group.rows_GQ.shape
         query = query_NHE.index_select(0, group.rows_GQ.view(-1))
-        key, value = self.cache.pool.read(layer, group.slots_GT.view(-1), query.dtype)
+        key, value = (part[: group.slots_GT.numel()] for part in self.room)
+        self.cache.pool.read(layer, group.slots_GT.view(-1), (key, value))
         # On a GPU the only fused kernel that takes a mask takes no heads that share a key.
         attend = attend_folded if Q < FOLD_BELOW or query.is_cuda else attend_grouped
         attended_GQHE = attend(

@@ -13,6 +13,8 @@ from soundflow.unified.config import DecoderConfig
 FP8 = torch.float8_e4m3fn
 FP8_MAX = torch.finfo(FP8).max
 
+KeysValues = tuple[Tensor, Tensor]  # `(N, K, E)` each
+
 
 class KVPool(Protocol):
     """Where keys and values lie, whatever they are stored as."""
@@ -26,9 +28,18 @@ class KVPool(Protocol):
         """Store positions in place."""
         ...
 
-    def read(self, layer: int, slots_N: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Return keys and values `(N, K, E)`."""
+    def read(self, layer: int, slots_N: Tensor, into: KeysValues) -> None:
+        """Copy positions out, in the type of what they are copied into."""
         ...
+
+
+def room(
+    config: DecoderConfig, positions: int, dtype: torch.dtype, device: torch.device
+) -> KeysValues:
+    """Return what so many positions can be read into, again and again."""
+    shape_NKE = (positions, config.kv_heads, config.head_width)
+    key_NKE, value_NKE = (torch.empty(shape_NKE, dtype=dtype, device=device) for _ in range(2))
+    return key_NKE, value_NKE
 
 
 def make_pool(
@@ -60,11 +71,13 @@ class PlainPool:
         self.key_LSKE[layer].index_copy_(0, slots_N, key_NKE.to(self.key_LSKE.dtype))
         self.value_LSKE[layer].index_copy_(0, slots_N, value_NKE.to(self.value_LSKE.dtype))
 
-    def read(self, layer: int, slots_N: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Return keys and values `(N, K, E)`."""
-        key_NKE = self.key_LSKE[layer].index_select(0, slots_N)
-        value_NKE = self.value_LSKE[layer].index_select(0, slots_N)
-        return key_NKE.to(dtype), value_NKE.to(dtype)
+    def read(self, layer: int, slots_N: Tensor, into: KeysValues) -> None:
+        """Copy positions out, in the type of what they are copied into."""
+        for kept_LSKE, out_NKE in zip((self.key_LSKE, self.value_LSKE), into, strict=True):
+            if out_NKE.dtype == kept_LSKE.dtype:
+                torch.index_select(kept_LSKE[layer], 0, slots_N, out=out_NKE)
+            else:
+                out_NKE.copy_(kept_LSKE[layer].index_select(0, slots_N))
 
 
 class Fp8Pool:
@@ -94,11 +107,9 @@ class Fp8Pool:
             self._bytes[part, layer].index_copy_(0, slots_N, packed_NKE)
             self._scales[part, layer].index_copy_(0, slots_N, scale_NK1)
 
-    def read(self, layer: int, slots_N: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Return keys and values `(N, K, E)`."""
-        key_NKE, value_NKE = (
-            self._bytes[part, layer].index_select(0, slots_N).view(FP8).to(dtype)
-            * self._scales[part, layer].index_select(0, slots_N).to(dtype)
-            for part in range(2)
-        )
-        return key_NKE, value_NKE
+    def read(self, layer: int, slots_N: Tensor, into: KeysValues) -> None:
+        """Copy positions out, in the type of what they are copied into."""
+        for part, out_NKE in enumerate(into):
+            numbers_NKE = self._bytes[part, layer].index_select(0, slots_N).view(FP8)
+            scale_NK1 = self._scales[part, layer].index_select(0, slots_N)
+            torch.mul(numbers_NKE.to(out_NKE.dtype), scale_NK1.to(out_NKE.dtype), out=out_NKE)

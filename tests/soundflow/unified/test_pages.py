@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from soundflow.unified.config import DecoderConfig
+from soundflow.unified.kv_pool import room
 from soundflow.unified.pages import CacheFull, Lane, PagedCache
 
 CONFIG = DecoderConfig(
@@ -129,7 +130,6 @@ def test_no_lane_is_ever_given_the_slots_that_padding_reads() -> None:
         assert sorted(extension.slots_N.tolist()) == list(range(12))
         key = torch.full((12, 1, 4), torch.nan)
         cache.pool.write(0, extension.slots_N, key, key)
-    empty = torch.tensor([cache.empty_slot])
-    assert [part.tolist() for part in cache.pool.read(0, empty, torch.float32)] == [
-        [[[0.0] * 4]]
-    ] * 2
+    gathered = room(CONFIG, 1, torch.float32, cache.device)
+    cache.pool.read(0, torch.tensor([cache.empty_slot]), gathered)
+    assert [part.tolist() for part in gathered] == [[[[0.0] * 4]]] * 2
