@@ -7,13 +7,13 @@ from typing import Protocol
 
 import numpy as np
 
-from bench.asr_score import Shown
 from soundflow.audio import CHUNK_SAMPLES, Chunk, Pcm
 from soundflow.cascade.encoder import CascadeEncoder
 from soundflow.cascade.speech import SpeechTracker
 from soundflow.cascade.utterance import DEFAULTS, SpeechSettings
 from soundflow.cascade.whisper import WhisperRuntime
 from soundflow.interaction import Piece
+from training.evaluation.words import Shown
 
 
 @dataclass(slots=True)

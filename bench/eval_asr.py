@@ -14,7 +14,6 @@ from rich.table import Table
 
 from bench.asr_data import Prompt, load_prompts
 from bench.asr_recording import CONDITIONS, Recording, as_float, join
-from bench.asr_score import Spoken, comparable, delays_ms, word_errors
 from bench.asr_stream import CascadeTranscriber, Live, Transcriber
 from soundflow.audio import SAMPLE_RATE_HZ, Pcm
 from soundflow.cascade.encoder import CascadeEncoder
@@ -30,6 +29,7 @@ from soundflow.cascade.whisper_model import (
 )
 from soundflow.checkpoint import locate
 from soundflow.frontend import HOP_SAMPLES, Array, Carry, whisper_log_mel, whisper_mel
+from training.evaluation.words import Spoken, comparable, delays_ms, word_errors
 
 # What is promised (and what the exit status says).
 MOST_RATIO = 1.5

@@ -16,7 +16,6 @@ from rich.table import Table
 
 from bench import sounds_data
 from bench.alarm_signals import electronic_siren, smoke_alarm
-from bench.interval import poisson_upper, wilson
 from bench.sound_trials import CONDITIONS, NEAR, Condition, at_level, bed, trials_of
 from bench.sounds_data import SPOKEN, Clip, load
 from soundflow.audio import CHUNK_MS, CHUNK_SAMPLES, SAMPLE_RATE_HZ, Chunk, Pcm
@@ -25,6 +24,7 @@ from soundflow.cascade.encoder import CascadeEncoder
 from soundflow.cascade.sounds import AlarmTracker
 from soundflow.cascade.vocabulary import resolve_sound
 from soundflow.features import Features
+from training.evaluation.interval import poisson_upper, wilson
 
 POSITIONS = 6
 QUIET = ("near", "far")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.asr_score import Shown, Spoken, comparable, delays_ms, word_errors
+from training.evaluation.words import Shown, Spoken, comparable, delays_ms, word_errors
 
 SAID = [Spoken("press", 0, 400), Spoken("the", 400, 600), Spoken("key", 600, 1_000)]
 
