@@ -17,9 +17,12 @@ from soundflow.cascade.whisper_model import WhisperModel
 from soundflow.encoder import Encoder
 from soundflow.engine import Engine
 from soundflow.features import Features
-from soundflow.interaction import EndReason, Kind, SessionSpec
+from soundflow.interaction import Ability, EndReason, Kind, SessionSpec
 from soundflow.media import open_media
+from soundflow.models import load_model
 from soundflow.null import RESPOND_EVERY_CHUNKS, NullDecoder, NullEncoder
+from tests import golden
+from tests.soundflow.checkpoint.folders import GOLDEN_INSTRUCTION
 from tests.soundflow.following import Caller, engine
 
 PROMPTS = Path(__file__).parents[1] / "data" / "prompts"
@@ -74,6 +77,19 @@ async def test_null_goes_on_counting() -> None:
     texts = [f"chunk {index}" for index in range(len(stream)) if (index + 1) % 5 == 0]
     assert RESPOND_EVERY_CHUNKS == 5
     assert [text for _, text, _ in caller.told.values()] == texts
+
+
+async def test_the_unified_model_goes_on_in_the_middle_of_its_words(golden_folder: Path) -> None:
+    model, other = load_model(str(golden_folder)), load_model(str(golden_folder))
+    stream = encode(model.encoder, golden.pcm())
+    # Where nothing interrupts it, no word depends on when a chunk comes.
+    spec = SessionSpec(GOLDEN_INSTRUCTION, frozenset({Ability.TRANSCRIBE}))
+    async with engine(model.decoder) as first, engine(other.decoder) as second:
+        caller = await assert_rebuilt_anywhere(
+            first, second, spec, stream, range(1, len(stream), 4)
+        )
+    assert {ended for _, _, ended in caller.told.values()} == {EndReason.COMPLETE}
+    assert max(len(turn.pieces) for turn in caller.turns.values()) >= 10, "no turn is long"
 
 
 @pytest.fixture
