@@ -43,7 +43,10 @@ class Platform:
 
     @classmethod
     def of(cls, model: Model, config: IngestionConfig) -> Self:
-        """Wire the services around a model."""
+        """Wire the services around a model, for no more sessions than it has room for."""
+        if capacity := model.decoder.info.capacity:
+            most = min(config.max_sessions, capacity)
+            config = config.model_copy(update={"max_sessions": most})
         audio = MemoryTopic[AudioMessage](groups=["perception"], kept=KEPT_AUDIO)
         features = MemoryTopic[FeaturesMessage](groups=["decision"])
         decisions = MemoryTopic[DecisionMessage](groups=["response"])

@@ -164,9 +164,14 @@ class Overrun:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What a loaded model says of itself. languages: those it hears; empty = any."""
+    """What a loaded model says of itself.
+
+    languages: those it hears; empty = any.
+    capacity: the sessions that its decoder has room for; 0 = nobody has counted them.
+    """
 
     name: str
     abilities: frozenset[Ability]
     languages: frozenset[str] = frozenset()
     details: Mapping[str, str] = field(default_factory=dict)
+    capacity: int = 0

@@ -7,12 +7,15 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
 from services.core import metrics
 from services.core.errors import Failed
 from services.core.messages import FeaturesMessage
 from services.inference.port import DecoderClient, DecoderPool, ReplicaLost
 from services.state.port import SessionRecord, SessionStore
 from services.transport.port import History
+from soundflow.decoder import DecoderFull
 from soundflow.engine_session import Heard, NotOpen, OutOfOrder
 from soundflow.interaction import Past
 
@@ -20,6 +23,9 @@ log = logging.getLogger(__name__)
 
 # Features were captured before they were sent; replicas' clocks differ a little.
 CLOCK_SLACK_US = 10_000_000
+# A session that is over for its caller is so for its decoder a moment later.
+FULL_FOR_S = 5.0
+FULL_RETRY_S = 0.1
 
 
 class SessionOver(Exception):
@@ -179,15 +185,28 @@ class Placement:
         )
         replica = record.decoder or await self._assign(record)
         try:
-            expected = await self.decoders.at(replica).open(session.session_id, record.spec, past)
+            expected = await self._open(replica, record, past)
         except ReplicaLost:
             replica = await self._assign(record)
-            expected = await self.decoders.at(replica).open(session.session_id, record.spec, past)
+            expected = await self._open(replica, record, past)
         rebuilt = await self._catch_up(session, self.decoders.at(replica), expected)
         if rebuilt and session.instruction:
             await self.decoders.at(replica).instruct(session.session_id, session.instruction)
         session.replica = replica
         session.placement += 1
+
+    async def _open(self, replica: str, record: SessionRecord, past: Past) -> int:
+        """Open a session on a replica; where that is full, wait a while for one that ends."""
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(DecoderFull),
+            stop=stop_after_delay(FULL_FOR_S),
+            wait=wait_fixed(FULL_RETRY_S),
+            reraise=True,
+        ):
+            with attempt:
+                decoder = self.decoders.at(replica)
+                return await decoder.open(record.session_id, record.spec, past)
+        raise AssertionError("the last attempt raises what it met")
 
     async def _assign(self, record: SessionRecord) -> str:
         """Choose a replica, and let everybody know by the record."""

@@ -63,8 +63,8 @@ class UnifiedDecoder:
             raise ValueError(
                 f"{settings.positions=} are more than the model's {lm.config.max_positions}"
             )
-        self.info = ModelInfo(name, frozenset(Ability))
         self.capacity = cache.pages // cache.pages_for(settings.positions)
+        self.info = ModelInfo(name, frozenset(Ability), capacity=self.capacity)
         if not self.capacity:
             raise ValueError(f"{cache.pages=} hold no session of {settings.positions=}")
         self._lm, self._cache, self._settings = lm, cache, settings

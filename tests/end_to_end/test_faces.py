@@ -1,6 +1,7 @@
 """Every public face, from a real socket through the four services and back."""
 
 import asyncio
+import dataclasses
 import io
 import json
 import signal
@@ -436,6 +437,23 @@ async def test_a_task_that_the_platform_fails_on_ends_with_an_error() -> None:
             answer = await response.json()
     assert response.status == 500
     assert answer["error"]["code"] == "internal"
+
+
+class SmallDecoder(NullDecoder):
+    """Has room for one session."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.info = dataclasses.replace(self.info, capacity=1)
+
+
+@OWN_MODEL
+async def test_a_model_takes_no_more_sessions_than_it_has_room_for() -> None:
+    async with running(Model(NullEncoder(), SmallDecoder())) as full, neighbour(full):
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            async with full.stream():
+                pass
+    assert refused.value.status == 429
 
 
 class HeldDecoder(NullDecoder):

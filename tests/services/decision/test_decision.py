@@ -2,9 +2,11 @@
 
 import asyncio
 import dataclasses
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,12 +23,14 @@ from services.core.messages import (
     SessionMessage,
     TurnCancelled,
 )
+from services.decision import placement
 from services.decision.placement import Placement
 from services.decision.service import DecisionService
 from services.state.behind import WriteBehind
 from services.state.memory import MemorySessionStore
 from services.state.port import SessionRecord
 from services.transport.memory import MemoryTopic
+from soundflow.decoder import DecoderFull
 from soundflow.engine import Engine
 from soundflow.features import Features
 from soundflow.interaction import Action, SessionSpec
@@ -162,6 +166,46 @@ async def test_a_lost_chunk_ends_its_session_alone(rig: Rig) -> None:
     assert (await rig.announced(GIVEN_UP)).session_id == "a"
     await rig.send("b", 0)
     await rig.decided_up_to("b", 0)
+
+
+def fill(rig: Rig, monkeypatch: pytest.MonkeyPatch, times: float) -> None:
+    """Let the decoder have no room so many times."""
+    opened = rig.engine._decoder.open
+    left = times
+
+    def open_if_there_is_room(*args: Any) -> NullState:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise DecoderFull("all places are taken")
+        return opened(*args)
+
+    monkeypatch.setattr(rig.engine._decoder, "open", open_if_there_is_room)
+    monkeypatch.setattr(placement, "FULL_RETRY_S", 0.01)
+    monkeypatch.setattr(placement, "FULL_FOR_S", 0.5)
+
+
+async def test_a_session_waits_a_moment_for_one_that_is_about_to_end(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(rig, monkeypatch, times=3)
+    await rig.keep_record("a")
+    await rig.send("a", 0)
+    await rig.decided_up_to("a", 0)
+
+
+async def test_a_session_that_no_decoder_has_room_for_ends_alone(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await rig.keep_record("b")
+    await rig.send("b", 0)
+    await rig.decided_up_to("b", 0)
+    fill(rig, monkeypatch, times=math.inf)
+    await rig.keep_record("a")
+    await rig.send("a", 0)
+    assert (await rig.announced(GIVEN_UP)).session_id == "a"
+    await rig.send("b", 1)
+    await rig.decided_up_to("b", 1)
 
 
 async def test_a_session_without_a_record_ends_alone(rig: Rig) -> None:
