@@ -65,7 +65,7 @@ class Heard:
 class Subject(Protocol):
     """What can be evaluated."""
 
-    def hear(self, pcm_S: Pcm, spec: SessionSpec) -> Heard:
+    def hear(self, pcm: Pcm, spec: SessionSpec) -> Heard:
         """Listen to 16 kHz mono PCM of whole chunks from its beginning, as a session of its own."""
         ...
 
@@ -84,14 +84,14 @@ class ModelSubject:
         """Release what the model holds."""
         self._decoder.stop()
 
-    def hear(self, pcm_S: Pcm, spec: SessionSpec) -> Heard:
+    def hear(self, pcm: Pcm, spec: SessionSpec) -> Heard:
         """Listen to a recording. What the model raises is raised."""
         began = perf_counter()
-        if len(pcm_S) % CHUNK_SAMPLES:
-            raise ValueError(f"a recording is whole chunks, got {pcm_S.shape=}")
+        if len(pcm) % CHUNK_SAMPLES:
+            raise ValueError(f"a recording is whole chunks, got {pcm.shape=}")
         page = _Page()
         ears, mind = self._encoder.initial(), self._decoder.open(spec, ())
-        pieces_NS = pcm_S.reshape(-1, CHUNK_SAMPLES)
+        pieces_NS = pcm.reshape(-1, CHUNK_SAMPLES)
         try:
             for index, chunk_S in enumerate(pieces_NS):
                 chunk = Chunk("evaluation", index, chunk_S, last=index == len(pieces_NS) - 1)
