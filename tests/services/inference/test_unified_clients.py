@@ -1,18 +1,24 @@
-"""The unified model on a real Triton server: the published features, and the published words."""
+"""The unified model behind the inference ports, in this process and on a real Triton server.
+
+What it is held to is published: the features, and the words.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from services.inference.port import DecoderClient, EncoderClient
+from services.inference.local import LocalDecoderPool, LocalEncoder
+from services.inference.port import DecoderClient, DecoderPool, EncoderClient
 from services.inference.triton_encoder import TritonEncoder
 from services.inference.triton_replicas import TritonDecoderPool
 from soundflow.checkpoint import open_checkpoint
 from soundflow.features import Features
 from soundflow.interaction import Ability, Action, EndReason, SessionSpec
+from soundflow.models import load_decoder, load_encoder
 from soundflow.serving.engine_server import SWEEP_S
 from soundflow.unified.tokens import ControlTokens, TextTokens
 from stack.triton import TritonServer
@@ -20,10 +26,11 @@ from tests import golden
 from tests.services.inference.conftest import MODELS
 from tests.services.inference.triton_servers import metric, reach
 from tests.soundflow.checkpoint.folders import GOLDEN_INSTRUCTION
+from tests.soundflow.following import engine
 from tests.waiting import DEADLINE_S, until
 from training.export import write_repository
 
-pytestmark = pytest.mark.triton
+EVERYWHERE = ["local", pytest.param("triton", marks=pytest.mark.triton)]
 
 SESSIONS = [f"session {number}" for number in range(4)]
 SPEC = SessionSpec(GOLDEN_INSTRUCTION, frozenset({Ability.TRANSCRIBE}))
@@ -38,9 +45,36 @@ def server(golden_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield server
 
 
-@pytest.fixture
-async def pool(server: TritonServer) -> AsyncIterator[TritonDecoderPool]:
-    async with TritonDecoderPool(reach(server)) as pool:
+@asynccontextmanager
+async def local_encoder(folder: Path) -> AsyncIterator[LocalEncoder]:
+    client = LocalEncoder(load_encoder(str(folder)))
+    yield client
+    client.close()
+
+
+@asynccontextmanager
+async def local_pool(folder: Path) -> AsyncIterator[LocalDecoderPool]:
+    async with engine(load_decoder(str(folder))) as running:
+        yield LocalDecoderPool(running)
+
+
+@pytest.fixture(params=EVERYWHERE)
+async def encoder(
+    request: pytest.FixtureRequest, golden_folder: Path
+) -> AsyncIterator[EncoderClient]:
+    clients: AbstractAsyncContextManager[EncoderClient] = local_encoder(golden_folder)
+    if request.param == "triton":
+        clients = TritonEncoder(reach(request.getfixturevalue("server")))
+    async with clients as client:
+        yield client
+
+
+@pytest.fixture(params=EVERYWHERE)
+async def pool(request: pytest.FixtureRequest, golden_folder: Path) -> AsyncIterator[DecoderPool]:
+    pools: AbstractAsyncContextManager[DecoderPool] = local_pool(golden_folder)
+    if request.param == "triton":
+        pools = TritonDecoderPool(reach(request.getfixturevalue("server")))
+    async with pools as pool:
         yield pool
 
 
@@ -80,26 +114,15 @@ def published(tokens: TextTokens, silence: int) -> Sequence[tuple[Action, str]]:
     ]
 
 
-async def test_it_hears_the_published_features(server: TritonServer) -> None:
-    async with TritonEncoder(reach(server)) as encoder:
-        everyone = await asyncio.gather(*(encoded(encoder, name) for name in SESSIONS))
+async def test_it_hears_the_published_features(encoder: EncoderClient) -> None:
+    everyone = await asyncio.gather(*(encoded(encoder, name) for name in SESSIONS))
     for features in everyone:
         frames = [each.tensors["frames"] for each in features]
         np.testing.assert_allclose(frames, golden.features_prefix(), rtol=0, atol=1e-4)
 
 
-def odd_tokens() -> int:
-    """Return how many control tokens there are in the clip's turns where they have no place."""
-    turns = [turn[1:-1] for turn in golden.turns()[: len(golden.features_whole())]]
-    control = ControlTokens()
-    return sum(token in control.ids for turn in turns for token in turn) - sum(
-        turn[0] in control.emotions for turn in turns if turn
-    )
-
-
-async def test_it_says_the_published_words(
-    server: TritonServer, pool: TritonDecoderPool, golden_folder: Path
-) -> None:
+async def test_it_says_the_published_words(pool: DecoderPool, golden_folder: Path) -> None:
+    assert pool.info.name == "golden"
     decoder = pool.at(await pool.choose(SESSIONS[0]))
     everyone = await asyncio.gather(*(conversed(decoder, name) for name in SESSIONS))
     checkpoint = open_checkpoint(golden_folder)
@@ -107,10 +130,33 @@ async def test_it_says_the_published_words(
     assert sum(action is Action.RESPOND for action, _ in expected) > 10
     for said in everyone:
         assert said == expected
-    event = 'soundflow_decoder_events_total{event="unexpected_token"'
-    odd = odd_tokens() * len(SESSIONS)
-    assert odd > 0
 
-    await asyncio.sleep(2 * SWEEP_S)  # events are counted then, and told with the next call
-    await decoder.open(SESSIONS[0], SPEC)
-    await until(lambda: metric(server, event) == odd)
+
+@pytest.mark.triton
+async def test_a_server_tells_how_often_its_model_was_odd(server: TritonServer) -> None:
+    event = 'soundflow_decoder_events_total{event="unexpected_token"'
+    async with TritonDecoderPool(reach(server)) as pool:
+        decoder = pool.at(await pool.choose("odd"))
+
+        async def let_it_tell() -> None:
+            await asyncio.sleep(2 * SWEEP_S)  # events are counted then, and told with the next call
+            await decoder.open("odd", SPEC)
+
+        await let_it_tell()
+        await decoder.close("odd")
+        before = metric(server, event)
+        await conversed(decoder, "odd")
+        await let_it_tell()
+        await until(lambda: metric(server, event) == before + odd_tokens())
+        await decoder.close("odd")
+
+
+def odd_tokens() -> int:
+    """Return how many control tokens there are in the clip's turns where they have no place."""
+    turns = [turn[1:-1] for turn in golden.turns()[: len(golden.features_whole())]]
+    control = ControlTokens()
+    odd = sum(token in control.ids for turn in turns for token in turn) - sum(
+        turn[0] in control.emotions for turn in turns if turn
+    )
+    assert odd > 0
+    return odd
