@@ -165,5 +165,19 @@ def test_activations_as_large_as_half_precision_has_stay_finite() -> None:
     assert lm.extend([(cache.lane(), loud)]).isfinite().all()
 
 
+def test_a_model_that_has_been_listening_can_be_trained_on() -> None:
+    made = LanguageModel(tiny.CONFIG)
+    made.load_state_dict(tiny.weights())
+    cache = PagedCache(tiny.CONFIG, pages=2)
+    made.extend([(cache.lane(), random_sequence(13, seed=9))])
+    ids = torch.tensor([[1, 5, 9, 2], [3, 3, 0, 96]])
+    logits = made(made.embedding(ids))
+    torch.autograd.backward(torch.nn.functional.cross_entropy(logits.mT, ids))
+    for name, parameter in made.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all()
+        assert parameter.grad.any(), name
+
+
 def test_embeddings_are_the_rows_of_the_table(lm: LanguageModel) -> None:
     assert torch.equal(lm.embed([3, 96, 3]), lm.embedding.weight[[3, 96, 3]])
