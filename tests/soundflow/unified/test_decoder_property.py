@@ -18,7 +18,7 @@ class Chances:
 
     def __init__(self, seed: int) -> None:
         chance = self.chance = random.Random(seed)
-        self.names = [f"s{number}" for number in range(chance.randint(1, 6))]
+        self.names = [f"s{number}" for number in range(chance.randint(1, 5))]
         self.arrival = chance.choice([0.1, 0.4, 0.9])
         self.burst = chance.choice([1, 1, 3, 12])
         self.stepped = chance.choice([0.3, 0.8, 1.0])
@@ -38,7 +38,7 @@ class Chances:
         play, indices = Play(decoder), dict.fromkeys(self.names, 0)
         for name in self.names:
             play.open(name)
-        for _ in range(60):
+        for _ in range(40):
             for name, session in play.sessions.items():
                 if self.chance.random() < self.arrival / self.burst:
                     count = self.chance.randint(1, self.burst)

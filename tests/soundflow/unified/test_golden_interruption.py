@@ -56,7 +56,7 @@ def most_likely(entries: list[Entry]) -> list[list[int]]:
     return [likely[part] for part in answered]
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_who_would_be_answered_ends_a_turn_and_nobody_else_changes_one(seed: int) -> None:
     session, decoder = converse(seed)
     entries = session.state._window.entries

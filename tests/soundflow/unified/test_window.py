@@ -215,7 +215,7 @@ def test_thousands_of_chunks_cost_what_the_first_hundreds_did(responds: int) -> 
     session = play.open("a")
     chance = random.Random(responds)
     costs, index = [], 0
-    for _ in range(3000):
+    for _ in range(2000):
         burst = chance.choice([1, 1, 1, 1, 2])
         lm.batches.clear()
         play.run("a", [chunk("a", index + place) for place in range(burst)])
@@ -227,7 +227,7 @@ def test_thousands_of_chunks_cost_what_the_first_hundreds_did(responds: int) -> 
         start = session.verdicts[-1].window_start
         assert start is not None
         assert index - start <= SMALL.span_chunks + SMALL.window_chunks
-    assert np.mean(costs[2000:]) / np.mean(costs[100:1100]) <= 1.05
+    assert np.mean(costs[1100:]) / np.mean(costs[100:1100]) <= 1.05
     assert cache.free_pages == cache.pages - len(session.state.lane.pages)
 
 
