@@ -176,7 +176,8 @@ def main() -> None:
     console.print(f"loaded: encoder {answered.encoder_s:.1f} s, decoder {answered.decoder_s:.1f} s")
     console.print(
         f"one chunk: encoded in {answered.encode_s:.2f} s, "
-        f"answered in {answered.decide_s:.2f} s with {answered.action!r}"
+        f"answered in {answered.decide_s:.2f} s with {answered.action!r}; "
+        f"the next one, both: {answered.next_s:.2f} s"
     )
     verdict = "holds" if loaded.peak_gb <= LIMIT_GB else "does NOT hold"
     console.print(
@@ -184,7 +185,8 @@ def main() -> None:
         f"{loaded.peak_own_gb:.2f} GB without mapped files"
     )
     RESULTS.parent.mkdir(exist_ok=True)
-    figures = asdict(loaded) | {"cores": os.cpu_count(), "torch": torch.__version__}
+    machine = {"cores": os.cpu_count(), "load": os.getloadavg()[1], "torch": torch.__version__}
+    figures = asdict(loaded) | machine
     RESULTS.write_text(json.dumps(figures, indent=1) + "\n")
 
 

@@ -27,6 +27,23 @@ ENCODER = "audiointeraction_ChunkwisedEncoder.pth"
 # The longest session that was published; LitGPT's own default too.
 DEFAULT_POSITIONS = 4096
 
+# What LitGPT can do beyond our architecture; each of these changes the numbers.
+OFF = (
+    "attention_logit_softcapping",
+    "attention_scores_scalar",
+    "final_logit_softcapping",
+    "lm_head_bias",
+    "n_expert",
+    "norm_qk",
+    "post_attention_norm",
+    "post_mlp_norm",
+    "rope_adjustments",
+    "rope_interleave",
+    "scale_embeddings",
+    "shared_attention_norm",
+    "sliding_window_size",
+)
+
 # What the published names stand for.
 NAMES = {
     "embedding": "transformer.wte",
@@ -65,10 +82,8 @@ def decoder_config(fields: Fields) -> DecoderConfig:
     fields.require("parallel_residual", only=False)
     fields.require("rotary_percentage", 1.0)
     fields.require("bias", only=False)
-    for name in ("lm_head_bias", "scale_embeddings", "norm_qk", "post_attention_norm"):
-        fields.allow(name, False, None)
-    for name in ("rope_adjustments", "sliding_window_size", "final_logit_softcapping"):
-        fields.allow(name, None)
+    for name in OFF:
+        fields.allow(name, None, False, 0)
     fields.allow("rope_condense_ratio", 1)
     return fields.make(
         DecoderConfig,
