@@ -9,7 +9,7 @@ STUBS  := services/core/generated
 
 .DEFAULT_GOAL := help
 .PHONY: help install models run demo listen test check format protos protos-check protos-release lock \
-        helm-lint helm-schema stack-fetch export \
+        helm-lint helm-server-check helm-schema stack-fetch export \
         eval-asr eval-sounds bench-embedded bench-pipeline bench-churn bench-hour bench-hours bench-batch bench-gpu bench-load screenshot clean
 
 help: ## list the commands
@@ -59,6 +59,9 @@ check: install protos-check ## format, lint, types, protobuf, models, chart: all
 
 helm-lint: install ## check the chart, its alert rules and the Dockerfiles, offline
 	$(BIN)/python -m helm.check
+
+helm-server-check: install ## have a real Kubernetes API server check the chart; builds it once, with Go
+	@$(BIN)/python -m helm.server
 
 helm-schema: install ## write what the services' settings are into the chart's schema
 	@$(BIN)/python -m helm.settings
