@@ -66,12 +66,16 @@ def sequences(
     fresh = 0  # the entries from here on have not been targets
     for drain in drained:
         entry = _entry(drain, parts)
-        if not window.has_room(entry.blocks):
-            yield _laid_out(window, fresh)
-            window.make_room(entry.blocks)
-            fresh = len(window.entries)
-        window.entries.append(entry)
-    yield _laid_out(window, fresh)
+        # Room is made for what comes, and behind it for one chunk more: as a session does.
+        for chunks, added in ((entry.blocks, [entry]), (1, [])):
+            if not window.has_room(chunks):
+                if fresh < len(window.entries):
+                    yield _laid_out(window, fresh)
+                window.make_room(chunks)
+                fresh = len(window.entries)
+            window.entries += added
+    if fresh < len(window.entries):
+        yield _laid_out(window, fresh)
 
 
 def offline(answer: str, user: str, system: str, chunks: int, parts: Parts) -> TokenSequence:
