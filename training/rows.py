@@ -23,6 +23,7 @@ from pydantic import (
 
 from soundflow.audio import AudioError
 from soundflow.media import open_media
+from training.recordings import split_of
 
 SILENT = "<no need to response>"
 _ALSO_SILENT = {SILENT, "no need to response"}
@@ -184,6 +185,11 @@ def broken_rows(path: Path) -> Iterator[Broken]:
             continue
         if row.id and seen.setdefault(row.id, number) != number:
             yield Broken(number, row.id, f"line {seen[row.id]} has this id too")
+        if isinstance(row, Row) and row.split:
+            for clip in row.clips:
+                if (split := split_of(clip.source)) != row.split:
+                    why = f"is of the split {row.split}, but {clip.source} is of {split}"
+                    yield Broken(number, row.id, why)
         for audio in dict.fromkeys(row.audio_paths):
             if why := _unheard(path.parent / audio):
                 yield Broken(number, row.id, f"{audio}: {why}")

@@ -5,7 +5,7 @@ with their answers. Here stands what training adds: which tokens are targets.
 Shape suffixes: T positions, N blocks.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,18 +64,21 @@ def sequences(
     prefix = parts.control.prefix_ids(parts.text.encode(system))
     window = Window(parts.control, settings, 1, prefix)
     fresh = 0  # the entries from here on have not been targets
+    cut: set[int] = set()  # the first chunks of those whose answer does not end by itself
     for drain in drained:
         entry = _entry(drain, parts)
+        if drain.said < 1:
+            cut.add(entry.first)
         # Room is made for what comes, and behind it for one chunk more: as a session does.
         for chunks, added in ((entry.blocks, [entry]), (1, [])):
             if not window.has_room(chunks):
                 if fresh < len(window.entries):
-                    yield _laid_out(window, fresh)
+                    yield _laid_out(window, fresh, cut)
                 window.make_room(chunks)
                 fresh = len(window.entries)
             window.entries += added
     if fresh < len(window.entries):
-        yield _laid_out(window, fresh)
+        yield _laid_out(window, fresh, cut)
 
 
 def offline(answer: str, user: str, system: str, chunks: int, parts: Parts) -> TokenSequence:
@@ -143,10 +146,15 @@ def _entry(drain: Drain, parts: Parts) -> Entry:
     """Return the drain as a session keeps it; each chunk's number stands for its frames."""
     numbers = range(drain.first, drain.first + drain.chunks)
     frames = [np.full((BLOCK_FRAMES, 1), number, np.float32) for number in numbers]
-    return Entry(drain.first, frames, parts.answer_ids(drain.answer))
+    answer = parts.answer_ids(drain.answer)
+    if drain.said < 1:
+        # At least TEXT_BEGIN and two tokens more stay, an emotion perhaps and a text.
+        answer = (*answer[: max(3, int(len(answer) * drain.said))], parts.control.text_end)
+    return Entry(drain.first, frames, answer)
 
 
-def _laid_out(window: Window, fresh: int) -> TokenSequence:
+def _laid_out(window: Window, fresh: int, cut: Container[int]) -> TokenSequence:
+    """cut: an answer that was ended from outside has a TEXT_END that nobody is to learn."""
     segments = [*text_segments(window.text), *window.entry_segments()]
     tokens_T = np.array([token for segment in segments for token in segment.ids], np.int64)
     blocks = [segment.frames[0, 0] for segment in segments if segment.frames is not None]
@@ -156,5 +164,5 @@ def _laid_out(window: Window, fresh: int) -> TokenSequence:
         decision, place = place + entry.positions - len(entry.answer), place + entry.positions
         if number >= fresh:
             stream_T[decision] = True
-            text_T[decision + 1 : place] = True
+            text_T[decision + 1 : place - (entry.first in cut)] = True
     return TokenSequence(tokens_T, text_T, stream_T, np.array(blocks, np.int64))

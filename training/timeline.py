@@ -60,28 +60,34 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Chunks that were heard together, `chunks` from `first` on, and what was said then."""
+    """Chunks that were heard together, `chunks` from `first` on, and what was said then.
+
+    said: which share of the answer, before what was heard next ended it.
+    """
 
     first: int
     chunks: int = 1
     answer: Answer | None = None
+    said: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Queueing:
-    """How often, and how far, a decoder is behind.
+    """How often, and how far, a decoder is behind, and how often it is interrupted.
 
     late_share: of the drains, those of more than one chunk; at most `longest`.
     busy_share: of the replies, those during which the queue fills, at `tokens_per_chunk`.
+    cut_share: of the replies, those that end early because of what is heard next.
     """
 
     late_share: float = 0.15
     longest: int = 6
     busy_share: float = 0.5
     tokens_per_chunk: int = 12
+    cut_share: float = 0.05
 
 
-NEVER_LATE = Queueing(0.0, 1, 0.0)
+NEVER_LATE = Queueing(0.0, 1, 0.0, cut_share=0.0)
 
 
 def response_chunk(evidence_samples: int) -> int:
@@ -107,8 +113,10 @@ def drains(timeline: Timeline, queueing: Queueing, rng: np.random.Generator) -> 
                 taken.append(due[end])
             end += 1
         answer = _joined(taken)
-        yield Drain(first, end - first, answer)
-        first, said = end, answer.text if answer else ""
+        cut = answer is not None and not taken[0].joins and rng.random() < queueing.cut_share
+        share = float(rng.uniform(0.1, 0.9)) if cut else 1.0
+        yield Drain(first, end - first, answer, share)
+        first, said = end, answer.text if answer and not cut else ""
 
 
 def timeline_of(drained: Sequence[Drain], system: str = "") -> Timeline:

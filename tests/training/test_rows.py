@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.corpus import made_row
+from training.recordings import Split, split_of
 from training.rows import (
     SILENT,
     Broken,
@@ -144,3 +145,16 @@ def test_audio_that_cannot_be_heard_and_ids_used_twice_are_found(
     assert f"{path}:2: missing: gone.wav" in capsys.readouterr().out
     write_rows(path, [sound])
     assert main([str(path)]) == 0
+
+
+def test_a_recording_on_the_wrong_side_is_found(tmp_path: Path) -> None:
+    row = made_row(0, tmp_path)
+    sources = {split_of(name): name for name in map(str, range(100))}
+    clips = {
+        split: Clip(label="x", source=source, licence="CC0-1.0")
+        for split, source in sources.items()
+    }
+    mixed = row.model_copy(update={"clips": (clips[Split.TRAIN], clips[Split.TEST])})
+    write_rows(tmp_path / "rows.jsonl", [mixed])
+    why = f"is of the split train, but {sources[Split.TEST]} is of test"
+    assert list(broken_rows(tmp_path / "rows.jsonl")) == [Broken(1, row.id, why)]

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from training.timeline import (
     timeline_of,
 )
 
-LATE = Queueing(late_share=0.6, longest=5, busy_share=1.0, tokens_per_chunk=2)
+LATE = Queueing(late_share=0.6, longest=5, busy_share=1.0, tokens_per_chunk=2, cut_share=0.0)
 AUDIO = {CONTROL.audio_begin, CONTROL.pad, CONTROL.audio_pad, CONTROL.audio_end, CONTROL.assistant}
 
 
@@ -147,6 +148,29 @@ def test_a_long_stream_makes_each_answer_a_target_once(seed: int) -> None:
         assert not sequence.text_T[:first].any()
     assert targets == drained
     assert any(read(sequence, PARTS).past for sequence in found)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_reply_that_is_cut_ends_but_nobody_learns_to_end_it_there(seed: int) -> None:
+    timeline = made_timeline(seed)
+    cut = replace(NEVER_LATE, cut_share=0.7)
+    sequence = laid_out(timeline, cut, seed)
+    drained = list(drains(timeline, cut, np.random.default_rng(seed)))
+    ends = np.flatnonzero(sequence.tokens_T == CONTROL.text_end)[1:]  # the first is the prompt's
+    answers = [drain for drain in drained if drain.answer]
+    if timeline.responses and timeline.responses[0].joins:
+        assert all(drain.said == 1 for drain in answers)
+    for end, drain, back in zip(
+        ends, answers, [d for d in read(sequence, PARTS).drained if d.answer], strict=True
+    ):
+        assert drain.answer and back.answer
+        assert sequence.text_T[end] == (drain.said == 1)
+        assert sequence.text_T[end - 1]
+        if drain.said == 1:
+            assert back.answer == drain.answer
+        else:
+            assert back.answer.emotion == drain.answer.emotion
+            assert drain.answer.text.startswith(back.answer.text.rstrip("\ufffd"))
 
 
 def test_the_layout_is_the_published_one() -> None:

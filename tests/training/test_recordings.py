@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from soundflow.audio import AudioError
+from training.recordings import (
+    Recording,
+    Split,
+    read_manifest,
+    read_pcm,
+    seconds,
+    split_of,
+    write_manifest,
+)
+
+
+def test_a_split_is_of_the_source_and_stays() -> None:
+    one = Recording(Path("a.wav"), "bark", "dogs.mp3", "CC0-1.0")
+    other = Recording(Path("b.wav"), "howl", "dogs.mp3", "CC0-1.0")
+    assert one.split is other.split is split_of("dogs.mp3")
+
+
+@pytest.mark.parametrize(
+    ("source", "sha256"),
+    # The first 8 bytes of well-known test vectors: a change of the rule would move every corpus.
+    [("a", 0xCA978112CA1BBDCA), ("abc", 0xBA7816BF8F01CFEA), ("", 0xE3B0C44298FC1C14)],
+)
+def test_the_split_is_by_hash_in_hundredths(source: str, sha256: int) -> None:
+    names = [*[Split.TEST] * 10, *[Split.DEV] * 10, *[Split.TRAIN] * 80]
+    assert split_of(source) is names[sha256 % 100]
+
+
+def test_any_file_is_read_as_16_khz_mono(tmp_path: Path) -> None:
+    time = np.arange(44_100) / 44_100
+    tone = 0.5 * np.sin(2 * np.pi * 440 * time)
+    soundfile.write(tmp_path / "tone.wav", np.stack([tone, tone], axis=1), 44_100)
+    pcm = read_pcm(tmp_path / "tone.wav")
+    assert pcm.dtype == np.float32 and pcm.ndim == 1
+    assert seconds(pcm) == pytest.approx(1.0, abs=0.001)
+    expected = 0.5 * np.sin(2 * np.pi * 440 * np.arange(4000, 12_000) / 16_000)
+    assert np.abs(pcm[4000:12_000] - expected).max() < 0.01
+    (tmp_path / "text.wav").write_text("no audio")
+    with pytest.raises(AudioError):
+        read_pcm(tmp_path / "text.wav")
+
+
+def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
+    listed = [
+        Recording(tmp_path / "a.wav", "bark, twice", "dogs.mp3", "CC0-1.0", 1.5),
+        Recording(tmp_path / "deep" / "ü.ogg", "Дождь", "rain", "CC-BY-3.0"),
+    ]
+    write_manifest(tmp_path / "m.csv", listed)
+    assert list(read_manifest(tmp_path / "m.csv")) == listed
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("path,label,source\na.wav,bark,dogs\n", "line 2: KeyError\\('licence'\\)"),
+        ("path,label,source,licence\na.wav,,dogs,CC0\n", "line 2: ValueError"),
+        ("path,label,source,licence,duration_s\na.wav,b,c,d,long\n", "line 2: .*long"),
+    ],
+)
+def test_a_bad_manifest_says_where(tmp_path: Path, text: str, why: str) -> None:
+    (tmp_path / "m.csv").write_text(text)
+    with pytest.raises(ValueError, match=why):
+        list(read_manifest(tmp_path / "m.csv"))
