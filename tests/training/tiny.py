@@ -32,7 +32,14 @@ IDS = {name: FIRST_CONTROL + place for place, name in enumerate(NAMES)}
 CONTROL = ControlTokens(**IDS, system=IDS["text_begin"])
 ENCODER = EncoderConfig(mels=16, width=16, layers=1, heads=2, ffn=32, output_width=24)
 DECODER = DecoderConfig(
-    layers=2, width=24, heads=4, kv_heads=2, head_width=6, ffn=32, vocabulary=320, max_positions=512
+    layers=2,
+    width=24,
+    heads=4,
+    kv_heads=2,
+    head_width=6,
+    ffn=32,
+    vocabulary=320,
+    max_positions=2048,
 )
 
 

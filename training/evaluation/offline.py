@@ -51,7 +51,11 @@ class Offline:
         self._longest = config.max_positions
 
     def __call__(self, pcm_S: Pcm, spec: SessionSpec) -> str:
-        """Answer; ValueError where the recording is too long for the model.
+        """Answer. See `tokens`."""
+        return self._parts.text.decode(self.tokens(pcm_S, spec)).strip()
+
+    def tokens(self, pcm_S: Pcm, spec: SessionSpec) -> list[int]:
+        """Return the answer's tokens. ValueError where the recording is too long for the model.
 
         The instruction of the spec is asked as the user's words; its abilities as the system's.
         """
@@ -68,7 +72,7 @@ class Offline:
             heard_T = asked_T == self._parts.control.audio_pad
             embedded_TD = embedded_TD.clone()
             embedded_TD[heard_T.to(embedded_TD.device)] = frames_NPD.flatten(0, 1).to(embedded_TD)
-        return self._parts.text.decode(self._say(embedded_TD)).strip()
+        return self._say(embedded_TD)
 
     def _say(self, embedded_TD: torch.Tensor) -> list[int]:
         lane = self._cache.lane()

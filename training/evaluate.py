@@ -1,0 +1,122 @@
+"""`python -m training.evaluate MODEL --to FOLDER …`: what a model does, in one JSON and one page.
+
+Each benchmark is played that is given. A model is a name (`cascade`) or a checkpoint's folder.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from soundflow.checkpoint import CheckpointError
+from soundflow.checkpoint.folder import open_checkpoint
+from soundflow.models import is_path, load_model
+from training.evaluation import benchmarks, corpus, formats
+from training.evaluation.answers import Judge, named
+from training.evaluation.figures import Result
+from training.evaluation.judging import endpoint_judge
+from training.evaluation.offline import Answerer, Offline, live
+from training.evaluation.page import page
+from training.evaluation.subject import ModelSubject
+
+REPORT, PAGE, PREDICTIONS = "evaluation.json", "evaluation.html", "predictions.jsonl"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Evaluate; say in a line what is wrong with what was given."""
+    given = _parser().parse_args(arguments)
+    given.to.mkdir(parents=True, exist_ok=True)
+    try:
+        results = list(evaluate(given))
+    except (CheckpointError, ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
+    about = {"model": given.model, "evaluated": datetime.now(UTC).isoformat(timespec="minutes")}
+    write(given.to, about, results)
+
+
+def evaluate(given: argparse.Namespace) -> Iterator[Result]:
+    """Yield each task's results as they are there. What a reader or a model raises is raised."""
+    most: int = given.most
+    domains = json.loads(given.domains.read_text()) if given.domains else {}
+    if given.proactive and given.predictions:
+        for path in given.predictions:
+            yield benchmarks.proactive_predictions(given.proactive, path, domains)
+    subject = ModelSubject(load_model(given.model))
+    offline = Offline(open_checkpoint(given.model)) if is_path(given.model) else None
+    try:
+        if given.corpus:
+            yield from corpus.evaluate(subject, given.corpus, given.split, most)
+        if given.proactive:
+            where = given.to / PREDICTIONS
+            yield from benchmarks.proactive_bench(subject, given.proactive, domains, most, where)
+        if given.librispeech:
+            items = formats.librispeech(given.librispeech)
+            spoken = formats.alignments(given.alignments) if given.alignments else {}
+            yield from benchmarks.librispeech(subject, offline, items, spoken, most)
+        if given.covost2:
+            items = formats.covost2(given.covost2, given.covost2_clips)
+            yield benchmarks.covost2(subject, items, given.language, most)
+        yield from _questions(given, offline or live(subject), live(subject))
+    finally:
+        subject.close()
+
+
+def _questions(given: argparse.Namespace, whole: Answerer, spoken: Answerer) -> Iterator[Result]:
+    most: int = given.most
+    if given.mmau:
+        yield benchmarks.mmau(whole, formats.mmau(given.mmau), most)
+    if given.llama_questions:
+        items = formats.llama_questions(given.llama_questions)
+        yield benchmarks.questions("Llama Questions", spoken, items, named, most)
+    if given.web_questions:
+        items = formats.web_questions(given.web_questions)
+        yield benchmarks.questions("Web Questions", spoken, items, named, most)
+    if given.sd_qa:
+        items = formats.sd_qa(given.sd_qa)
+        yield benchmarks.questions("SD-QA", spoken, items, named, most)
+    if given.alpaca_eval:
+        items = formats.alpaca_eval(given.alpaca_eval)
+        yield benchmarks.requests("AlpacaEval", spoken, items, _judge(given), most)
+
+
+def write(folder: Path, about: dict[str, str], results: Sequence[Result]) -> None:
+    """Write the report, as JSON and as a page."""
+    told = {
+        result.name: {"note": result.note, "figures": [f.as_json() for f in result.figures]}
+        for result in results
+    }
+    report = {**about, "results": told}
+    (folder / REPORT).write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    (folder / PAGE).write_text(page(f"Evaluation of {about['model']}", about, results))
+
+
+def _judge(given: argparse.Namespace) -> Judge | None:
+    return endpoint_judge(given.judge_url, given.judge_model) if given.judge_url else None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
+    parser.add_argument("model", help="a model's name, or a checkpoint's folder")
+    parser.add_argument("--to", type=Path, required=True, help="where the report is written")
+    parser.add_argument("--most", type=int, default=1_000_000, help="items of each benchmark")
+    parser.add_argument("--corpus", type=Path, help="a folder of our own rows")
+    parser.add_argument("--split", default="test", help="of the corpus")
+    parser.add_argument("--proactive", type=Path, help="the manifest of Proactive-Sound-Bench")
+    parser.add_argument("--predictions", type=Path, nargs="*", help="rows of other systems on it")
+    parser.add_argument("--domains", type=Path, help="JSON: its folders' domains")
+    parser.add_argument("--librispeech", type=Path, help="a split's folder")
+    parser.add_argument("--alignments", type=Path, help="when its words were said")
+    parser.add_argument("--covost2", type=Path, help="a table of CoVoST2")
+    parser.add_argument("--covost2-clips", type=Path, help="the folder of its clips")
+    parser.add_argument("--language", default="zh", help="what it is translated into")
+    for name in ("mmau", "llama-questions", "web-questions", "sd-qa", "alpaca-eval"):
+        parser.add_argument(f"--{name}", type=Path, help="the benchmark's file")
+    parser.add_argument("--judge-url", help="an OpenAI-compatible endpoint that marks replies")
+    parser.add_argument("--judge-model", default="judge")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""The public benchmarks, each played to a model: items in, a result out."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+from soundflow.audio import SAMPLE_RATE_HZ
+from soundflow.interaction import Ability, SessionSpec
+from training.evaluation import proactive, tiers, transcription, translation
+from training.evaluation.answers import Answered, Judge, Right, chose, score, score_judged
+from training.evaluation.figures import Result
+from training.evaluation.formats import Item
+from training.evaluation.offline import Answerer, with_tail
+from training.evaluation.progress import shown
+from training.evaluation.subject import Subject
+from training.evaluation.words import Spoken
+from training.recordings import read_pcm
+
+TRANSCRIBE = SessionSpec(abilities=frozenset({Ability.TRANSCRIBE}))
+PROACTIVE = SessionSpec(abilities=frozenset({Ability.PROACTIVE}))
+CHAT = SessionSpec(abilities=frozenset({Ability.CHAT}))
+_CHOICES = "{question} Choose one of: {choices}."
+
+
+def librispeech(
+    subject: Subject,
+    offline: Answerer | None,
+    items: Iterable[Item],
+    spoken: Mapping[str, Sequence[Spoken]],
+    most: int,
+) -> list[Result]:
+    """Transcribe live and, where the model can, whole. spoken: when each word was, if known."""
+    lived, whole = [], []
+    for item in shown("LibriSpeech", list(islice(items, most))):
+        pcm_S = read_pcm(item.audio)
+        heard = subject.hear(with_tail(pcm_S), TRANSCRIBE)
+        times = spoken.get(item.id, ())
+        lived.append(transcription.compare_live(item.expected[0], times, heard))
+        if offline is not None:
+            whole.append(transcription.compare(item.expected[0], offline(pcm_S, TRANSCRIBE)))
+    results = [transcription.score("LibriSpeech, live", lived)]
+    return [*results, transcription.score("LibriSpeech, offline", whole)] if whole else results
+
+
+def covost2(subject: Subject, items: Iterable[Item], language: str, most: int) -> Result:
+    """Translate live into a language, by its ISO 639-1 code."""
+    spec = SessionSpec(abilities=frozenset({Ability.TRANSLATE}), target_language=language)
+    translated = []
+    for item in shown("CoVoST2", list(islice(items, most))):
+        pcm_S = read_pcm(item.audio)
+        heard = subject.hear(with_tail(pcm_S), spec)
+        speech_ms = len(pcm_S) * 1000 / SAMPLE_RATE_HZ
+        translated.append(
+            translation.from_heard(item.expected[0], heard, language, speech_ms),
+        )
+    return translation.score(f"CoVoST2, into {language}", translated, language)
+
+
+def mmau(answer: Answerer, items: Iterable[Item], most: int) -> Result:
+    """Answer questions of several choices, which are asked as text."""
+    answered = []
+    for item in shown("MMAU", list(islice(items, most))):
+        asked = _CHOICES.format(question=item.question, choices=", ".join(item.choices))
+        reply = answer(read_pcm(item.audio), SessionSpec(instruction=asked))
+        answered.append(Answered(item, reply))
+    return score("MMAU", answered, chose)
+
+
+def questions(
+    name: str, answer: Answerer, items: Iterable[Item], right: Right, most: int
+) -> Result:
+    """Answer spoken questions."""
+    return score(name, _replies(name, answer, items, most), right)
+
+
+def requests(
+    name: str, answer: Answerer, items: Iterable[Item], judge: Judge | None, most: int
+) -> Result:
+    """Answer spoken requests, for a judge to mark."""
+    return score_judged(name, _replies(name, answer, items, most), judge)
+
+
+def proactive_bench(
+    subject: Subject, manifest: Path, domains: Mapping[str, str], most: int, predictions: Path
+) -> list[Result]:
+    """Play both tiers, and write what the Single one gave as public prediction rows."""
+    clips = proactive.read_manifest(manifest)[:most]
+    singles = [(clip,) for clip in clips]
+    rows: list[tuple[str, str]] = []
+    single = _tier(subject, "single", singles, manifest.parent, domains, rows)
+    told = (json.dumps({"id": name, "_raw_reply": raw}) + "\n" for name, raw in rows)
+    predictions.write_text("".join(told))
+    multiple = list(tiers.series(clips))
+    results = [single]
+    if multiple:
+        results.append(_tier(subject, "multiple", multiple, manifest.parent, domains, []))
+    return results
+
+
+def proactive_predictions(manifest: Path, predictions: Path, domains: Mapping[str, str]) -> Result:
+    """Score prediction rows that another system wrote."""
+    clips = proactive.read_manifest(manifest)
+    judged = proactive.judge(clips, proactive.read_predictions(predictions), domains)
+    return proactive.score(f"Proactive-Sound-Bench, {predictions.name}", judged)
+
+
+def _tier(
+    subject: Subject,
+    name: str,
+    streams: Sequence[tuple[proactive.Clip, ...]],
+    folder: Path,
+    domains: Mapping[str, str],
+    rows: list[tuple[str, str]],
+) -> Result:
+    judged, seconds, strays = [], 0.0, 0
+    for clips in shown(f"Proactive-Sound-Bench, {name}", streams):
+        audio = [read_pcm(folder / clip.path) for clip in clips]
+        pcm_S, placed = tiers.stream_of(clips, audio)
+        heard = subject.hear(pcm_S, PROACTIVE)
+        seconds += heard.seconds
+        strays += tiers.strays(placed, heard)
+        for clip, (decision, reply) in zip(clips, tiers.decisions(placed, heard), strict=True):
+            rows.append((clip.id, proactive.written(decision, reply)))
+            domain = proactive.domain_of(clip.path, domains)
+            judged.append(proactive.Judged(domain, clip.decision, decision))
+    return proactive.score(f"Proactive-Sound-Bench, {name}", judged, seconds, strays)
+
+
+def _replies(name: str, answer: Answerer, items: Iterable[Item], most: int) -> list[Answered]:
+    return [
+        Answered(item, answer(read_pcm(item.audio), CHAT))
+        for item in shown(name, list(islice(items, most)))
+    ]
