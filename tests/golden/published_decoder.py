@@ -1,5 +1,7 @@
 """The language model with its golden weights."""
 
+from dataclasses import replace
+
 import torch
 
 from soundflow.unified.config import DecoderConfig
@@ -47,6 +49,17 @@ def language_model(weights: WeightFormat = WeightFormat.FLOAT) -> LanguageModel:
         made = LanguageModel(decoder_config(), weights=weights)
     state = {_ours(name): torch.from_numpy(w) for name, w in golden.decoder_weights().items()}
     made.load_state_dict(state, assign=True)
+    return made.eval().requires_grad_(False)
+
+
+def with_used_ids_only() -> LanguageModel:
+    """Return the same with no logits but those of `golden.used_ids`; of all others they are 0."""
+    used = torch.from_numpy(golden.used_ids())
+    state = language_model().state_dict()
+    for table in ("embedding.weight", "head.weight"):
+        state[table] = state[table][used]
+    made = LanguageModel(replace(decoder_config(), vocabulary=len(used)))
+    made.load_state_dict(state)
     return made.eval().requires_grad_(False)
 
 
