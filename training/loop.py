@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from math import isfinite
 from pathlib import Path
 from time import perf_counter
@@ -47,9 +47,10 @@ class Plan:
 
     def described(self) -> dict[str, Any]:
         """Return it as JSON has it."""
-        fields = {**asdict(self), "stage": {**asdict(self.stage), "learns": [*self.stage.learns]}}
-        fields["stage"]["mix_ins"] = dict(self.stage.mix_ins)
-        return fields | {"start": str(self.start.resolve())}
+        stage = {field.name: getattr(self.stage, field.name) for field in fields(self.stage)}
+        plain = {"learns": list(self.stage.learns), "mix_ins": dict(self.stage.mix_ins)}
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        return own | {"start": str(self.start.resolve()), "stage": stage | plain}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,56 @@
+import sys
+from pathlib import Path
+
+import torch
+from pytest import MonkeyPatch, mark, raises
+
+from soundflow.checkpoint.folder import open_checkpoint
+from tests.training.corpus import made_row
+from tests.training.tiny import write_start
+from training.journal import LOG, told
+from training.rows import write_rows
+from training.train import main
+
+
+def command(monkeypatch: MonkeyPatch, *arguments: object) -> None:
+    torch.set_num_threads(1)
+    monkeypatch.setattr(sys, "argv", ["training.train", *map(str, arguments)])
+    main()
+
+
+def test_a_corpus_trains_every_stage_from_a_checkpoint_to_the_next(
+    tmp_path: Path, monkeypatch: MonkeyPatch
+) -> None:
+    corpus, newest = tmp_path / "corpus", write_start(tmp_path / "start")
+    corpus.mkdir()
+    write_rows(corpus / "base.jsonl", [made_row(n, corpus, turns=3) for n in range(3)])
+    write_rows(corpus / "silent.jsonl", [made_row(9, corpus, turns=1)])
+    for stage in ("format", "adapter", "streaming", "instructions"):
+        run = tmp_path / stage
+        options = ("--steps", 2, "--batch", 2, "--piece", 1)
+        command(monkeypatch, stage, "--start", newest, "--data", corpus, "--to", run, *options)
+        assert [line["step"] for line in told(run / LOG)] == [0, 1]
+        newest = run / "checkpoints" / "step-00000002"
+    open_checkpoint(newest).verify()
+
+
+@mark.parametrize(
+    ("wrong", "message"),
+    [("--start", "is not a folder"), ("--data", "there is no corpus"), ("--batch", "pieces")],
+)
+def test_what_is_wrong_is_told_in_a_line(
+    tmp_path: Path, monkeypatch: MonkeyPatch, wrong: str, message: str
+) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    write_rows(corpus / "base.jsonl", [made_row(0, corpus, turns=1)])
+    given: dict[str, object] = {
+        "--start": write_start(tmp_path / "start"),
+        "--data": corpus,
+        "--to": tmp_path / "run",
+        "--batch": 2,
+        "--piece": 2,
+    }
+    given |= {wrong: 3 if wrong == "--batch" else tmp_path / "nowhere"}
+    with raises(SystemExit, match=f"error: .*{message}"):
+        command(monkeypatch, "scratch", *(part for pair in given.items() for part in pair))
