@@ -6,7 +6,7 @@ from pathlib import Path
 import soundfile
 
 from soundflow.audio import CHUNK_SAMPLES, SAMPLE_RATE_HZ
-from training.compose import Stream
+from training.compose import Role, Stream
 from training.rows import SILENT, Clip, Row, Turn
 from training.timeline import Answer
 
@@ -24,7 +24,7 @@ def save_stream(
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
         pcm = stream.pcm_S[first * CHUNK_SAMPLES : end * CHUNK_SAMPLES]
         soundfile.write(folder / place, pcm, SAMPLE_RATE_HZ)
-        said = {"assistant": answer.text if answer else SILENT}
+        said = {"assistant": answer.text if answer else SILENT, "user": _heard(stream, first, end)}
         if answer and answer.emotion:
             said["emotion"] = answer.emotion
         turns.append(Turn.model_validate({"audio_path": place.as_posix(), **said}))
@@ -47,6 +47,16 @@ def _turns(stream: Stream) -> Iterator[tuple[int, int, Answer | None]]:
         first = response.chunk + 1
     if first < stream.timeline.chunks:
         yield first, stream.timeline.chunks, None
+
+
+def _heard(stream: Stream, first: int, end: int) -> str:
+    """Name what comes to its end between two chunks in the foreground."""
+    return ", ".join(
+        placed.recording.label
+        for placed in stream.placed
+        if placed.role is Role.FOREGROUND
+        and first * CHUNK_SAMPLES < placed.end <= end * CHUNK_SAMPLES
+    )
 
 
 def _clips(stream: Stream) -> Iterator[Clip]:

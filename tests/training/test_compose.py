@@ -184,6 +184,10 @@ def test_a_saved_stream_is_heard_as_it_was(tmp_path: Path) -> None:
     np.testing.assert_allclose(heard.pcm_S, stream.pcm_S, atol=1e-4)
     due = [(response.chunk, response.answer.text) for response in heard.timeline.responses]
     assert due == [(each.chunk, each.answer.text) for each in stream.timeline.responses]
+    # What is heard in a turn stands in it; so each event is named once.
+    named = ", ".join(turn.user for turn in row.turns if turn.user)
+    front = [each for each in stream.placed if each.role is Role.FOREGROUND]
+    assert named == ", ".join(each.recording.label for each in front)
     assert {clip.licence for clip in row.clips} == {"CC0-1.0"}
     assert [clip.source for clip in row.clips] == [each.recording.source for each in stream.placed]
     assert row.split == "train"

@@ -12,7 +12,7 @@ from training.events import Check, Decision, Grounded, Grounding, Step, parts_of
 from training.recordings import Recording, Split, read_pcm, split_of
 from training.retrieval import Library, similarity
 from training.scenario import GrammarPlanner, Query, Scenario, SubEvent
-from training.tagging import Scores, YamnetTagger, score_of
+from training.tagging import RememberingTagger, Scores, YamnetTagger, score_of
 from training.timeline import Answer
 
 DATA = Path(__file__).parents[1] / "data"
@@ -218,6 +218,21 @@ def test_a_library_is_of_one_split_and_searched_by_meaning() -> None:
 def test_kin_is_nearer_than_like_spelling(one: str, near: str, far: str) -> None:
     assert similarity(one, near) > similarity(one, far)
     assert similarity(one, one) >= similarity(one, near)
+
+
+def test_a_clip_is_heard_once() -> None:
+    heard: list[float] = []
+
+    class Counting(Told):
+        def scores(self, pcm_S: Pcm) -> Scores:  # noqa: N803 as the port has it
+            heard.append(float(pcm_S.max()))
+            return super().scores(pcm_S)
+
+    tagger = RememberingTagger(Counting(Bark=0.8))
+    clip = tone(1.0)
+    assert not verify(clip, BARK, tagger) and not verify(clip.copy(), BARK, tagger)
+    assert not verify(clip / 2, BARK, tagger)
+    assert heard == [pytest.approx(0.3, abs=1e-3), pytest.approx(0.15, abs=1e-3)]
 
 
 @pytest.mark.models
