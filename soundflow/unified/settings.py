@@ -26,7 +26,8 @@ class UnifiedSettings:
     peek_chunks: the newest chunks that a reply is interrupted for, from its `peek_from_tokens` on;
     0 = none is.
     long_positions: what one step does at most for all those together that have more to feed than
-    `SHORT_POSITIONS`; another session's decision waits for no more than that.
+    `SHORT_POSITIONS`, or that much for each where they are very many; another session's decision
+    waits for no more than that.
     """
 
     window_chunks: int = 60

@@ -12,7 +12,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from soundflow.unified.settings import BLOCK_POSITIONS, UnifiedSettings
+from soundflow.unified.settings import BLOCK_POSITIONS, SHORT_POSITIONS, UnifiedSettings
 from soundflow.unified.tokens import ControlTokens
 
 Frames = NDArray[np.float32]  # (BLOCK_FRAMES, width): one chunk's features
@@ -20,7 +20,6 @@ Ids = tuple[int, ...]
 
 # One past turn gets no more of what all have together, so that a long one does not end the others.
 PAST_TURN_SHARE = 0.25
-SEGMENT_POSITIONS = 64  # text is cut so, that a step can take part of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +187,9 @@ class Window:
 
 
 def text_segments(ids: Ids) -> Iterator[Segment]:
-    """Yield text in parts that a step can take."""
-    for start in range(0, len(ids), SEGMENT_POSITIONS):
-        yield Segment(ids[start : start + SEGMENT_POSITIONS])
+    """Yield text in parts of which a step can take at least one from everybody."""
+    for start in range(0, len(ids), SHORT_POSITIONS):
+        yield Segment(ids[start : start + SHORT_POSITIONS])
 
 
 def shared(one: Ids, other: Ids) -> int:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from soundflow.features import Features
+from soundflow.interaction import SessionSpec
 from soundflow.unified.settings import SHORT_POSITIONS, UnifiedSettings
 from tests.soundflow.unified.play import SMALL, Play, play_of
 from tests.soundflow.unified.told_model import RESPOND, SILENT, Reply, Sounds, ToldModel
@@ -53,11 +54,11 @@ def test_whatever_others_do_a_chunk_is_decided_as_soon_as_alone(busy: str, code:
 
 def test_the_positions_of_a_step_are_bounded_and_everybody_goes_on() -> None:
     lm = ToldModel(Reply(tokens=20))
-    play = play_of(lm, replace(SMALL, long_positions=100))
+    play = play_of(lm, replace(SMALL, long_positions=100, system_tokens=150, positions=450))
     sounds = {name: Sounds(name) for name in "abcdefgh"}
     chance = random.Random(3)
     for name in sounds:
-        play.open(name)
+        play.open(name, SessionSpec(name * 150)).queue += sounds[name].chunks(SILENT)
     for _ in range(300):
         for name, session in play.sessions.items():
             if chance.random() < 0.1:
