@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
@@ -19,12 +20,13 @@ from soundflow.unified.logmel import LogMel
 from training.batch import Batch, Collate, Targets
 from training.example import Source
 from training.journal import Journal
+from training.lora import adapt
 from training.loss import losses
 from training.network import Network
 from training.optimiser import ControlRows, choose, learning, make_optimiser, rate
 from training.order import Order
 from training.processes import Processes
-from training.saving import Checkpoints, read_progress
+from training.saving import LEARNT, Checkpoints, read_progress
 from training.stages import Stage
 from training.steps import Sizes, Steps
 
@@ -34,7 +36,7 @@ class Plan:
     """What a run is to do; a run that goes on must have the same.
 
     start: the checkpoint's folder that it begins from. piece: examples of one forward. bf16: the
-    forward's products in bfloat16; weights and their updates stay float32.
+    forward's products in bfloat16; weights and their updates stay float32. lora_rank: 0 = none.
     """
 
     stage: Stage
@@ -44,6 +46,7 @@ class Plan:
     piece: int
     seed: int = 0
     bf16: bool = True
+    lora_rank: int = 0
 
     def described(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -82,7 +85,7 @@ def train(
     newest = checkpoints.newest()
     if newest is not None:
         _compare(plan, read_progress(newest)["plan"])
-    network = open_network(newest or plan.start)
+    network = _network(plan, newest)
     choose(network, plan.stage)
     network = processes.shard(network)
     optimiser = make_optimiser(network, plan.stage)
@@ -183,6 +186,18 @@ def open_network(folder: Path) -> Network:
     encoder = checkpoint.make_encoder(torch.float32)
     decoder = checkpoint.make_decoder(torch.float32)
     return Network(encoder, decoder, checkpoint.control).train()
+
+
+def _network(plan: Plan, newest: Path | None) -> Network:
+    """Return the network as the run begins, or goes on, with it."""
+    if not plan.lora_rank:
+        return open_network(newest or plan.start)
+    network = open_network(plan.start)
+    torch.manual_seed(plan.seed)  # the same in every process
+    adapt(network, plan.lora_rank)
+    if newest:
+        network.load_state_dict(load_file(newest / LEARNT), strict=False)
+    return network
 
 
 @dataclass(slots=True)

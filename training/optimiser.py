@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import AdamW
 
+from training.lora import MARK, is_adapted
 from training.network import Network
 from training.stages import Stage
 
@@ -21,7 +22,11 @@ UNUSED = "encoder.audio_bos_eos_token.weight"
 
 
 def choose(network: Network, stage: Stage) -> None:
-    """Let the stage's parameters learn, and none else. ValueError when a pattern means none."""
+    """Let the stage's parameters learn, and none else. ValueError when a pattern means none.
+
+    With LoRA, of a language model that would learn as a whole only the narrow products do.
+    """
+    adapted = is_adapted(network)
     names = [name for name, _ in network.named_parameters()]
     for pattern in stage.learns:
         if not any(fnmatchcase(name, pattern) for name in names):
@@ -29,7 +34,9 @@ def choose(network: Network, stage: Stage) -> None:
     for name, parameter in network.named_parameters():
         rows = stage.learns_control_rows and name == EMBEDDING
         learns = any(fnmatchcase(name, pattern) for pattern in stage.learns)
-        parameter.requires_grad_((learns or rows or ".lora_" in name) and name != UNUSED)
+        if adapted and name.startswith("decoder.") and _as_a_whole(stage):
+            learns = MARK in name
+        parameter.requires_grad_((learns or rows) and name != UNUSED)
 
 
 def make_optimiser(network: Network, stage: Stage) -> AdamW:
@@ -79,3 +86,7 @@ class ControlRows:
 def learning(network: Network) -> Iterator[nn.Parameter]:
     """Yield the parameters that learn."""
     return (parameter for parameter in network.parameters() if parameter.requires_grad)
+
+
+def _as_a_whole(stage: Stage) -> bool:
+    return any(pattern in ("*", "decoder.*") for pattern in stage.learns)

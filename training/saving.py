@@ -26,12 +26,15 @@ from torch.optim import Optimizer
 from soundflow.checkpoint.folder import TOKENIZER
 from soundflow.checkpoint.own import write_fields
 from soundflow.unified.tokens import ControlTokens
+from training.lora import MARK, merged
 from training.network import Network
 from training.processes import Processes
 
 WEIGHTS = "model.safetensors"
 PROGRESS = "training.json"
 OPTIMISER = "optimiser.pt"
+# With LoRA: what learns, before it was added to what it stands beside.
+LEARNT = "learnt.safetensors"
 _PREFIX = "step-"
 _PARTIAL = ".partial"
 # All of it, on the CPU of the first process, whatever shards there are.
@@ -88,6 +91,10 @@ class Checkpoints:
         return step
 
     def _write(self, folder: Path, network: Network, weights: Mapping[str, Any]) -> None:
+        if any(MARK in name for name in weights):
+            names = {name for name, p in network.named_parameters() if p.requires_grad}
+            save_file({name: weights[name].contiguous() for name in names}, folder / LEARNT)
+            weights = merged(weights)
         write_fields(folder, network.encoder.config, network.decoder.config, self.control)
         shutil.copyfile(self.tokenizer, folder / TOKENIZER)
         save_file({name: w.contiguous() for name, w in _apart(weights).items()}, folder / WEIGHTS)

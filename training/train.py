@@ -29,6 +29,7 @@ def main() -> None:
         piece=min(given.piece, batch),
         seed=given.seed,
         bf16=not given.float32,
+        lora_rank=given.lora_rank,
     )
     keeping = Keeping(folder=given.to, every=given.every, kept=given.kept, workers=given.workers)
     try:
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--every", type=int, default=500, help="steps between checkpoints")
     parser.add_argument("--kept", type=int, default=2, help="how many checkpoints stay")
     parser.add_argument("--workers", type=int, default=0, help="processes that read ahead")
+    parser.add_argument("--lora-rank", type=int, default=0, help="LoRA, for large models")
     parser.add_argument("--float32", action="store_true", help="no bfloat16, even in products")
     return parser
 
