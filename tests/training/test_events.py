@@ -231,7 +231,7 @@ def test_a_clip_is_heard_once() -> None:
     tagger = RememberingTagger(Counting(Bark=0.8))
     clip = tone(1.0)
     assert not verify(clip, BARK, tagger) and not verify(clip.copy(), BARK, tagger)
-    assert not verify(clip / 2, BARK, tagger)
+    assert not verify((clip / 2).astype(np.float32), BARK, tagger)
     assert heard == [pytest.approx(0.3, abs=1e-3), pytest.approx(0.15, abs=1e-3)]
 
 
