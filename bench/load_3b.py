@@ -173,11 +173,15 @@ def main() -> None:
     loaded = run(EncoderConfig(), DecoderConfig(), parser.parse_args().within)
     answered = loaded.answered
     console.print(f"written: {loaded.written_gb:.2f} GB in {loaded.write_s:.0f} s")
-    console.print(f"loaded: encoder {answered.encoder_s:.1f} s, decoder {answered.decoder_s:.1f} s")
+    console.print(
+        f"loaded: encoder {answered.encoder_s:.1f} s, decoder {answered.decoder_s:.1f} s, "
+        f"{answered.load_processor_s:.1f} s of the processor"
+    )
     console.print(
         f"one chunk: encoded in {answered.encode_s:.2f} s, "
         f"answered in {answered.decide_s:.2f} s with {answered.action!r}; "
-        f"the next one, both: {answered.next_s:.2f} s"
+        f"the next one, both: {answered.next_s:.2f} s, {answered.next_processor_s:.2f} s of the "
+        "processor"
     )
     verdict = "holds" if loaded.peak_gb <= LIMIT_GB else "does NOT hold"
     console.print(

@@ -23,7 +23,8 @@ from soundflow.unified.session import UnifiedSession
 class Answered:
     """How long each thing took, and what was decided on the first chunk.
 
-    next_s: of the second chunk, encoded and decided on: what every further one takes.
+    next_s: of the second chunk, encoded and decided on: what every further one takes. Of the
+    processor's time, both cores together: load_processor_s, next_processor_s.
     """
 
     encoder_s: float
@@ -31,6 +32,8 @@ class Answered:
     encode_s: float
     decide_s: float
     next_s: float
+    load_processor_s: float
+    next_processor_s: float
     action: str
 
 
@@ -53,17 +56,26 @@ def answer_two(folder: Path) -> Answered:
     encoder = encoder_of(checkpoint, runtime)
     encoder_s = watch.lap()
     decoder = decoder_of(checkpoint, runtime)
-    decoder_s = watch.lap()
+    decoder_s, load_processor_s = watch.lap(), time.process_time()
     session = decoder.open(SessionSpec("Tell me what you hear."), ())
     first, second = _chunks()
     [(features, state)] = encoder.encode([(first, encoder.initial())])
     encode_s = watch.lap()
     verdict = _decide(decoder, session, features)
-    decide_s = watch.lap()
+    decide_s, before_s = watch.lap(), time.process_time()
     [(features, _)] = encoder.encode([(second, state)])
     if verdict.action is Action.SILENT:  # else it would speak first, for who knows how long
         _decide(decoder, session, features)
-    return Answered(encoder_s, decoder_s, encode_s, decide_s, watch.lap(), verdict.action)
+    return Answered(
+        encoder_s=encoder_s,
+        decoder_s=decoder_s,
+        encode_s=encode_s,
+        decide_s=decide_s,
+        next_s=watch.lap(),
+        load_processor_s=load_processor_s,
+        next_processor_s=time.process_time() - before_s,
+        action=verdict.action,
+    )
 
 
 def _chunks() -> tuple[Chunk, Chunk]:
