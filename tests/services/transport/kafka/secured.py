@@ -3,13 +3,18 @@
 import subprocess
 from pathlib import Path
 
+from kafka.admin import KafkaAdminClient, UserScramCredentialUpsertion
+
 from stack.kafka import KafkaServer
 from stack.ports import HOST, free_ports
 
 USER, PASSWORD = "soundflow", "its-secret"
-LOGIN = (
-    f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
-)
+SCRAM = ("SCRAM-SHA-256", "SCRAM-SHA-512")
+_LOGIN = "org.apache.kafka.common.security"
+LOGINS = {
+    "PLAIN": f'{_LOGIN}.plain.PlainLoginModule required user_{USER}="{PASSWORD}";',
+    **dict.fromkeys(SCRAM, f"{_LOGIN}.scram.ScramLoginModule required;"),
+}
 
 
 class SecuredKafka(KafkaServer):
@@ -45,11 +50,24 @@ class SecuredKafka(KafkaServer):
             "listener.security.protocol.map": ",".join(
                 [plain["listener.security.protocol.map"], *maps]
             ),
-            "sasl.enabled.mechanisms": "PLAIN",
-            **{f"listener.name.{name.lower()}.plain.sasl.jaas.config": LOGIN for name in sasl},
+            "sasl.enabled.mechanisms": ",".join(LOGINS),
+            **{
+                f"listener.name.{name.lower()}.{mechanism.lower()}.sasl.jaas.config": login
+                for name in sasl
+                for mechanism, login in LOGINS.items()
+            },
             "ssl.keystore.type": "PEM",
             "ssl.keystore.location": str(self.folder / "keystore.pem"),
         }
+
+    def ready(self) -> None:
+        """Wait until it is healthy, and have it know the user by SCRAM, whose secrets it keeps."""
+        super().ready()
+        client = KafkaAdminClient(bootstrap_servers=self.brokers)
+        for mechanism in SCRAM:
+            user = UserScramCredentialUpsertion(USER, mechanism, PASSWORD)
+            assert client.alter_user_scram_credentials([user]) == {USER: None}
+        client.close()
 
     def prepare(self) -> None:
         """Make the broker's key and certificate first."""
