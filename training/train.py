@@ -11,7 +11,8 @@ from pathlib import Path
 from soundflow.checkpoint import CheckpointError
 from soundflow.checkpoint.folder import open_checkpoint
 from training.data import open_sources
-from training.loop import Keeping, Plan, PlanChanged, train
+from training.loop import Keeping, PlanChanged, train
+from training.plan import Plan
 from training.processes import joined
 from training.stages import STAGES
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from soundflow.checkpoint.folder import open_checkpoint
 from tests.training.tiny import write_start
@@ -75,6 +75,17 @@ def test_killed_and_gone_on_it_is_the_same_run(start: Path, unbroken: Path, tmp_
         assert torch.equal(weights(tmp_path)[name], weight), name
 
 
+def test_told_to_end_it_keeps_what_it_has_and_goes_on_later(
+    start: Path, unbroken: Path, tmp_path: Path
+) -> None:
+    run(start, tmp_path, kill_after=10, kill_with=signal.SIGTERM)
+    taken = len(told(tmp_path / LOG))
+    assert taken % 3, "not where it would have kept it anyway"
+    assert (tmp_path / "checkpoints" / f"step-{taken:08d}").is_dir()
+    run(start, tmp_path)
+    assert losses(tmp_path) == losses(unbroken)
+
+
 def test_two_processes_lose_what_one_does(start: Path, unbroken: Path, tmp_path: Path) -> None:
     folder = tmp_path / "two"
     ended = process(start, folder, launcher=TORCHRUN)
@@ -83,6 +94,16 @@ def test_two_processes_lose_what_one_does(start: Path, unbroken: Path, tmp_path:
     assert losses(folder) == pytest.approx(losses(unbroken), rel=1e-5)
     for name, weight in weights(unbroken).items():
         torch.testing.assert_close(weights(folder)[name], weight, rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_nothing(tmp_path: Path) -> None:
+    start = write_start(tmp_path / "start")
+    broken = load_file(start / WEIGHTS)
+    broken["decoder.norm.weight"][0] = float("nan")
+    save_file(broken, start / WEIGHTS)
+    with pytest.raises(FloatingPointError, match="step 0: loss=nan"):
+        run(start, tmp_path / "run")
+    assert not (tmp_path / "run" / "checkpoints").exists()
 
 
 def test_another_plan_does_not_go_on_in_the_same_folder(start: Path, unbroken: Path) -> None:

@@ -8,9 +8,10 @@ from safetensors.torch import load_file
 from soundflow.checkpoint.folder import open_checkpoint
 from tests.training.tiny import Noise, collate, network, write_start
 from training.journal import LOG, told
-from training.loop import Keeping, Plan, open_network, train
+from training.loop import Keeping, open_network, train
 from training.lora import MARK, adapt, merged
 from training.optimiser import choose
+from training.plan import Plan
 from training.processes import Processes
 from training.saving import LEARNT
 from training.stages import ADAPTER, STREAMING

@@ -10,17 +10,19 @@ import torch
 
 from tests.training.tiny import Noise
 from training.example import Example, Source
-from training.loop import Keeping, Plan, train
+from training.loop import Keeping, train
+from training.plan import Plan
 from training.processes import joined
 from training.stages import SCRATCH
 
 
 @dataclass
 class Deadly:
-    """A source in which the process ends, at once, when it reads its n-th example; 0: never."""
+    """A source that sends its process a signal when its n-th example is read; 0: never."""
 
     source: Noise
     after: int
+    signal: signal.Signals
     read: int = 0
 
     def __len__(self) -> int:
@@ -29,11 +31,18 @@ class Deadly:
     def __getitem__(self, index: int) -> Example:
         self.read += 1
         if self.read == self.after:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self.signal)
         return self.source[index]
 
 
-def run(start: Path, folder: Path, *, kill_after: int = 0, piece: int = 2) -> None:
+def run(
+    start: Path,
+    folder: Path,
+    *,
+    kill_after: int = 0,
+    kill_with: signal.Signals = signal.SIGKILL,
+    piece: int = 2,
+) -> None:
     """Train for eight steps of four examples, with checkpoints after three, six and eight."""
     torch.set_num_threads(1)
     plan = Plan(
@@ -45,7 +54,7 @@ def run(start: Path, folder: Path, *, kill_after: int = 0, piece: int = 2) -> No
         bf16=False,
     )
     sources: dict[str, Source] = {
-        "base": Deadly(Noise(), kill_after),
+        "base": Deadly(Noise(), kill_after, kill_with),
         "silent": Noise(7, first=100),
     }
     with joined() as processes:
