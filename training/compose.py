@@ -11,6 +11,7 @@ from enum import StrEnum
 import numpy as np
 
 from soundflow.audio import CHUNK_SAMPLES, SAMPLE_RATE_HZ, Pcm
+from training.channel import CLEAR, Channel, carried
 from training.mixing import add, at_level, faded, tiled
 from training.recordings import Recording, Split
 from training.tfjp import tfjp
@@ -92,6 +93,7 @@ class Composition:
     lead_s, pause_s: of silence before the first foreground clip, and between two.
     tail_chunks: after the last response's chunk.
     tries: for a random place, before a part is left out.
+    channel: what the whole stream then goes through.
     """
 
     level_db: tuple[float, float] = (-32.0, -20.0)
@@ -103,6 +105,7 @@ class Composition:
     pause_s: tuple[float, float] = (0.3, 1.5)
     tail_chunks: tuple[int, int] = (1, 4)
     tries: int = 20
+    channel: Channel = CLEAR
 
 
 @dataclass(slots=True)
@@ -145,7 +148,8 @@ def compose(
         for part in others:
             _place_anywhere(draft, part, role, gain_db, chunks, how.tries, rng)
     _lay_beds(draft, noises, how, chunks, rng)
-    return _mixed(draft, chunks, split, seed)
+    mix_S = _limited(carried(_mixed(draft, chunks), how.channel, rng))
+    return _stream(draft, mix_S, split, seed)
 
 
 def _place_foreground(
@@ -225,21 +229,23 @@ def _ready(part: Part, target_db: float) -> Pcm:
     return faded(at_level(pcm_S, target_db))
 
 
-def _mixed(draft: _Draft, chunks: int, split: Split, seed: int) -> Stream:
+def _mixed(draft: _Draft, chunks: int) -> Pcm:
     mix_S = np.zeros(chunks * CHUNK_SAMPLES, np.float32)
     for placed, pcm_S in draft.placed:
         add(mix_S, pcm_S, placed.start)
+    return _limited(mix_S)
+
+
+def _limited(mix_S: Pcm) -> Pcm:
+    """Turn a mix down as a whole where it would be clipped."""
     peak = float(np.abs(mix_S).max(initial=0.0))
-    if peak > LOUDEST:
-        mix_S *= np.float32(LOUDEST / peak)
-    return Stream(
-        mix_S,
-        Timeline(chunks, tuple(draft.responses)),
-        tuple(placed for placed, _ in draft.placed),
-        split,
-        seed,
-        tuple(draft.left_out),
-    )
+    return mix_S * np.float32(LOUDEST / peak) if peak > LOUDEST else mix_S
+
+
+def _stream(draft: _Draft, mix_S: Pcm, split: Split, seed: int) -> Stream:
+    timeline = Timeline(len(mix_S) // CHUNK_SAMPLES, tuple(draft.responses))
+    placed = tuple(placed for placed, _ in draft.placed)
+    return Stream(mix_S, timeline, placed, split, seed, tuple(draft.left_out))
 
 
 def _one_split(recordings: Iterable[Recording]) -> Split:

@@ -15,6 +15,7 @@ from pydantic import (
     AfterValidator,
     AliasChoices,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -28,7 +29,10 @@ from training.recordings import split_of
 SILENT = "<no need to response>"
 _ALSO_SILENT = {SILENT, "no need to response"}
 
-Emotion = Literal["happy", "sad", "angry", "surprise", "normal", "urgent"]
+Emotion = Annotated[
+    Literal["happy", "sad", "angry", "surprise", "normal", "urgent"],
+    BeforeValidator(lambda emotion: emotion.lower() if isinstance(emotion, str) else emotion),
+]
 # As tokenisers make it of any text, so that reading tokens back gives the row's very text.
 Text = Annotated[str, AfterValidator(lambda text: unicodedata.normalize("NFC", text).strip())]
 Said = Annotated[Text, Field(min_length=1)]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from soundflow.audio import CHUNK_SAMPLES, SAMPLE_RATE_HZ, Pcm
+from training.channel import Channel
 from training.compose import Composition, Cue, Part, Role, Stream, compose
 from training.data import hear
 from training.mixing import QUIETEST_DB, at_level, faded, level_db, tiled
@@ -172,6 +173,15 @@ def test_answers_that_are_no_words_wait_for_the_next_chunk() -> None:
 def test_a_loud_mix_is_turned_down_as_a_whole() -> None:
     loud = Composition(level_db=(0.0, 0.0))
     assert np.abs(compose([part("a", beep(1))], 0, composition=loud).pcm_S).max() <= 0.9901
+
+
+def test_a_channel_changes_the_sound_and_no_time() -> None:
+    worst = Composition(channel=Channel(1.0, 1.0, 1.0))
+    clear, carried = compose(events(3), 3), compose(events(3), 3, composition=worst)
+    assert (clear.timeline, clear.placed) == (carried.timeline, carried.placed)
+    assert np.abs(clear.pcm_S - carried.pcm_S).max() > 0.01
+    again = compose(events(3), 3, composition=worst)
+    assert (again.pcm_S == carried.pcm_S).all()
 
 
 def test_a_saved_stream_is_heard_as_it_was(tmp_path: Path) -> None:

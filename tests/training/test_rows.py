@@ -59,7 +59,7 @@ def test_a_conversation_is_a_row() -> None:
 
 
 def test_the_short_form_is_a_row_of_one_turn() -> None:
-    row = parse('{"merge_path": "a.wav", "assistant": "Run!", "emotion": "urgent"}')
+    row = parse('{"merge_path": "a.wav", "assistant": "Run!", "emotion": "Urgent"}')
     assert row == Row(id="", turns=(Turn(audio_path="a.wav", assistant="Run!", emotion="urgent"),))
 
 
