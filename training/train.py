@@ -1,4 +1,4 @@
-"""`python -m training.train STAGE --start CHECKPOINT --data CORPUS --to RUN`: train one stage.
+"""`python -m training.train STAGE --from CHECKPOINT --data CORPUS --to RUN`: train one stage.
 
 Under torchrun it takes all its processes: `torchrun --nproc-per-node 8 -m training.train …`. Given
 the same run again, it goes on where that was left.
@@ -45,7 +45,9 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
     parser.add_argument("stage", choices=STAGES)
-    parser.add_argument("--start", type=Path, required=True, help="the checkpoint to begin with")
+    parser.add_argument(
+        "--from", dest="start", type=Path, required=True, help="the checkpoint to begin with"
+    )
     parser.add_argument("--data", type=Path, required=True, help="a corpus: a folder of rows")
     parser.add_argument("--to", type=Path, required=True, help="the run's folder")
     parser.add_argument("--steps", type=int, help="in place of the stage's")

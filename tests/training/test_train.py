@@ -28,7 +28,7 @@ def test_a_corpus_trains_every_stage_from_a_checkpoint_to_the_next(
     for stage in ("format", "adapter", "streaming", "instructions"):
         run = tmp_path / stage
         options = ("--steps", 2, "--batch", 2, "--piece", 1)
-        command(monkeypatch, stage, "--start", newest, "--data", corpus, "--to", run, *options)
+        command(monkeypatch, stage, "--from", newest, "--data", corpus, "--to", run, *options)
         assert [line["step"] for line in told(run / LOG)] == [0, 1]
         newest = run / "checkpoints" / "step-00000002"
     open_checkpoint(newest).verify()
@@ -36,7 +36,7 @@ def test_a_corpus_trains_every_stage_from_a_checkpoint_to_the_next(
 
 @mark.parametrize(
     ("wrong", "message"),
-    [("--start", "is not a folder"), ("--data", "there is no corpus"), ("--batch", "pieces")],
+    [("--from", "is not a folder"), ("--data", "there is no corpus"), ("--batch", "pieces")],
 )
 def test_what_is_wrong_is_told_in_a_line(
     tmp_path: Path, monkeypatch: MonkeyPatch, wrong: str, message: str
@@ -45,7 +45,7 @@ def test_what_is_wrong_is_told_in_a_line(
     corpus.mkdir()
     write_rows(corpus / "base.jsonl", [made_row(0, corpus, turns=1)])
     given: dict[str, object] = {
-        "--start": write_start(tmp_path / "start"),
+        "--from": write_start(tmp_path / "start"),
         "--data": corpus,
         "--to": tmp_path / "run",
         "--batch": 2,
