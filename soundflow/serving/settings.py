@@ -29,6 +29,7 @@ class ModelSettings(BaseSettings):
     unified_device: str = ""
     unified_precision: Literal["", "float32", "bfloat16", "float16"] = ""
     unified_weights: Literal["float", "int8", "fp8"] = "float"
+    unified_cache: Literal["float", "fp8"] = "float"
     unified_sessions: int = Field(default=64, gt=0)
 
     def around(self) -> Around:
@@ -37,6 +38,7 @@ class ModelSettings(BaseSettings):
             device=self.unified_device,
             precision=self.unified_precision,
             weights=self.unified_weights,
+            cache=self.unified_cache,
             sessions=self.unified_sessions,
         )
         return Around(self.chat(), runtime)

@@ -8,6 +8,7 @@ from soundflow.checkpoint.errors import ModelDamaged
 from soundflow.checkpoint.folder import Checkpoint
 from soundflow.unified.decoder import UnifiedDecoder
 from soundflow.unified.encoder import UnifiedEncoder
+from soundflow.unified.kv_pool import FP8
 from soundflow.unified.pages import PagedCache
 from soundflow.unified.quantised import WeightFormat
 from soundflow.unified.runtime import Runtime
@@ -36,7 +37,8 @@ def decoder_of(
     model = checkpoint.make_decoder(_dtype(runtime), device, weights).requires_grad_(False).eval()
     pages_of_session = -(-settings.positions // PAGE_POSITIONS)
     pages = runtime.sessions * pages_of_session
-    cache = PagedCache(model.config, pages, PAGE_POSITIONS, model.dtype, device)
+    kept_as = FP8 if runtime.cache == "fp8" else model.dtype
+    cache = PagedCache(model.config, pages, PAGE_POSITIONS, kept_as, device)
     name = checkpoint.path.resolve().name
     return UnifiedDecoder(model, cache, checkpoint.control, text_tokens, settings, name=name)
 

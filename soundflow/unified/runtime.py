@@ -10,10 +10,12 @@ class Runtime:
     device: as torch names it; "" = the GPU, or the processor where there is none.
     precision: float32, bfloat16 or float16; "" = as the checkpoint stores it.
     weights: float, or int8 or fp8 to halve the memory of the decoder's matrices.
+    cache: float, or fp8 to halve what a session's keys and values take.
     sessions: the decoder reserves room for so many; more are refused.
     """
 
     device: str = ""
     precision: str = ""
     weights: str = "float"
+    cache: str = "float"
     sessions: int = 64

@@ -79,3 +79,12 @@ def test_a_model_of_fewer_positions_than_usual_is_run_in_those_it_has(
     )
     decoder = decoder_of(shorter, Runtime(device="cpu", sessions=3))
     assert decoder.capacity == 3
+
+
+def test_keys_and_values_are_kept_in_less_where_that_is_wanted(checkpoint: Checkpoint) -> None:
+    exact, halved = (
+        decoder_of(checkpoint, Runtime(device="cpu", sessions=1, cache=cache))
+        for cache in ("float", "fp8")
+    )
+    halved.start(lambda _: None)
+    assert halved._cache.pool.bytes_per_slot <= exact._cache.pool.bytes_per_slot // 2
