@@ -103,6 +103,8 @@ PLACES = frozenset(
         *("room", "sea", "stream", "traffic", "water", "waterfall", "waves", "wind"),
     )
 )
+# A sound that is answered when it is over is not to last for ever.
+LONGEST_FOREGROUND_S = 10.0
 # What follows from what.
 CAUSES = (
     ("thunder", "rain"),
@@ -128,7 +130,7 @@ class GrammarPlanner:
         rng = np.random.default_rng(seed)
         count = int(rng.integers(EVENTS[0], EVENTS[1] + 1))
         picked = [bag[int(place)] for place in rng.integers(len(bag), size=count)]
-        roles = [_role(each.label, rng) for each in picked]
+        roles = [_role(each, rng) for each in picked]
         if Role.FOREGROUND not in roles:
             roles[int(rng.integers(count))] = Role.FOREGROUND
         labels = [each.label for each in picked]
@@ -136,7 +138,7 @@ class GrammarPlanner:
             SubEvent(
                 sound=each.label,
                 role=roles[n],
-                duration_s=float(np.clip(each.duration_s * rng.uniform(0.8, 1.25), 0.4, LONGEST_S)),
+                duration_s=_duration_s(each, roles[n], rng),
                 after=_causes(labels, n),
                 apart_from=_alike(labels, roles, n),
             )
@@ -163,13 +165,21 @@ _HEARD = {
 }
 
 
-def _role(label: str, rng: np.random.Generator) -> Role:
-    if PLACES & set(label.lower().split()):
+def _role(sound: Annotation, rng: np.random.Generator) -> Role:
+    if PLACES & set(sound.label.lower().split()):
         return Role.AMBIENT
-    group = resolve_sound(label)
+    if sound.duration_s > LONGEST_FOREGROUND_S:
+        return Role.BACKGROUND
+    group = resolve_sound(sound.label)
     if group and group.is_short:
         return Role.FOREGROUND
     return Role.FOREGROUND if rng.random() < 0.7 else Role.BACKGROUND
+
+
+def _duration_s(sound: Annotation, role: Role, rng: np.random.Generator) -> float:
+    """Return about what a recording has, as far as its role allows."""
+    longest = LONGEST_FOREGROUND_S if role is Role.FOREGROUND else LONGEST_S
+    return float(np.clip(sound.duration_s * rng.uniform(0.8, 1.25), 2 * SHORTEST_S, longest))
 
 
 def _causes(labels: Sequence[str], number: int) -> tuple[int, ...]:
