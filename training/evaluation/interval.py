@@ -40,9 +40,10 @@ def poisson(count: int) -> tuple[float, float]:
 def resampled(
     items: Sequence[ItemT], figure: Callable[[Sequence[ItemT]], float], draws: int = 1000
 ) -> tuple[float, float]:
-    """Return the bootstrap interval of a figure over items; (nan, nan) without any.
+    """Return the bootstrap interval of a figure over items; (nan, nan) where it cannot be told.
 
     Deterministic. The items are what varies: recordings, not the words or positions within them.
+    Of items that are all alike, a bootstrap knows nothing: it would claim to be certain.
     """
     if not items:
         return nan, nan
@@ -50,4 +51,18 @@ def resampled(
     places = rng.integers(len(items), size=(draws, len(items)))
     figures = [figure([items[place] for place in row]) for row in places]
     low, high = np.nanquantile(figures, (0.025, 0.975))
-    return float(low), float(high)
+    return (float(low), float(high)) if low < high else (nan, nan)
+
+
+def mean_of_shares(shares: Sequence[tuple[int, int]]) -> tuple[float, float]:
+    """Return the interval of the mean of independent shares, each `(hits, trials)`.
+
+    Newcombe's square-and-add of Wilson's intervals: honest, too, where all or none was hit.
+    """
+    if not shares or not all(trials for _, trials in shares):
+        return nan, nan
+    mean = sum(hits / trials for hits, trials in shares) / len(shares)
+    each = [(hits / trials, *wilson(hits, trials)) for hits, trials in shares]
+    down = sqrt(sum((value - low) ** 2 for value, low, _ in each)) / len(shares)
+    up = sqrt(sum((high - value) ** 2 for value, _, high in each)) / len(shares)
+    return max(0.0, mean - down), min(1.0, mean + up)

@@ -10,11 +10,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from training.evaluation.figures import Figure, Result, per_hour, share
-from training.evaluation.interval import resampled
+from training.evaluation.interval import mean_of_shares
 
 Decision = Literal["RESPOND", "IGNORE"]
 RESPOND: Decision = "RESPOND"
@@ -142,24 +143,18 @@ def score(name: str, judged: Sequence[Judged], seconds: float = 0.0, strays: int
     return Result(name, tuple(figures))
 
 
-def balanced(judged: Sequence[Judged]) -> float:
-    """Return the mean of the shares that are right among RESPOND and among IGNORE.
-
-    Where there is only one of both, its share.
-    """
-    shares = []
-    for decision in (RESPOND, IGNORE):
-        of = [one.right for one in judged if one.expected == decision]
-        if of:
-            shares.append(sum(of) / len(of))
-    return sum(shares) / len(shares) if shares else float("nan")
-
-
 def _balanced(name: str, judged: Sequence[Judged]) -> Figure:
-    low, high = resampled(judged, balanced)
-    both = {one.expected for one in judged} == {RESPOND, IGNORE}
-    note = "" if both else "the clips call for one decision only"
-    return Figure(name, balanced(judged), low, high, len(judged), note=note)
+    """The mean of the shares that are right among RESPOND and among IGNORE; of one, its own."""
+    rights = [
+        [one.right for one in judged if one.expected == decision] for decision in (RESPOND, IGNORE)
+    ]
+    shares = [(sum(right), len(right)) for right in rights if right]
+    if not shares:
+        return Figure(name, nan)
+    value = sum(hits / trials for hits, trials in shares) / len(shares)
+    low, high = mean_of_shares(shares)
+    note = "" if len(shares) == 2 else "the clips call for one decision only"
+    return Figure(name, value, low, high, len(judged), note=note)
 
 
 def _rates(judged: Sequence[Judged]) -> tuple[Figure, Figure, Figure]:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.evaluation.interval import poisson, poisson_upper, resampled, wilson
+from training.evaluation.interval import mean_of_shares, poisson, poisson_upper, resampled, wilson
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,26 @@ def test_a_resampled_mean_has_the_interval_of_the_normal_law() -> None:
 
 def test_of_nothing_there_is_no_interval() -> None:
     assert np.isnan(resampled([], lambda some: 0.0)).all()
+
+
+def test_of_what_is_all_alike_a_bootstrap_tells_nothing() -> None:
+    assert np.isnan(resampled([1.0, 1.0, 1.0], lambda some: float(np.mean(some)))).all()
+
+
+def test_the_mean_of_one_share_has_its_interval() -> None:
+    assert mean_of_shares([(3, 10)]) == pytest.approx(wilson(3, 10))
+
+
+def test_the_mean_of_two_shares_covers_what_is_true() -> None:
+    rng, true = np.random.default_rng(0), (0.9, 0.6)
+    covered = 0
+    for _ in range(2000):
+        low, high = mean_of_shares([(int(rng.binomial(40, share)), 40) for share in true])
+        covered += low <= sum(true) / 2 <= high
+    assert 0.93 <= covered / 2000 <= 0.97
+
+
+def test_two_perfect_shares_of_few_are_not_certain() -> None:
+    low, high = mean_of_shares([(6, 6), (6, 6)])
+    assert high == 1.0
+    assert low < 0.75
