@@ -40,8 +40,10 @@ CHUNKS_PER_MINUTE = 60_000 // CHUNK_MS  # 150
 RESPOND_EVERY_CHUNKS = 10
 TURN_TOKENS = 12
 PAGE_POSITIONS = 16
+PAIRS_PER_HOUR = 6
 AGREEMENT = 1.05
 BEARABLE_MS = 10 * CHUNK_MS
+MEBIBYTE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +51,35 @@ class Minute:
     """One minute of audio of one session.
 
     chunk_ms: processor time for each chunk, all turns included. chunk_positions: how many the
-    language model was given for each.
+    language model was given for each. resident_mib, own_mib: the process's memory, and what of it
+    no file backs, swapped out or not; on a full machine only the latter tells of growth.
     """
 
     number: int
     chunk_ms: float
     chunk_positions: float
     resident_mib: float
+    own_mib: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A minute of the old session, and another session's first, lived one right after the other."""
+
+    old: Minute
+    young: Minute
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """All that was measured.
 
-    young: the first minute of another session, lived right after each hour's last. published: a
-    session's age in seconds, and what a chunk costs then.
+    pairs: of the last minutes of each hour. published: a session's age in seconds, and what a chunk
+    costs then.
     """
 
     minutes: list[Minute]
-    young: list[Minute]
+    pairs: list[Pair]
     published: list[tuple[float, float]]
     encoder_chunks_per_s: dict[int, float]
 
@@ -76,23 +88,18 @@ class Report:
 
         The last hour's chunks against those of a first minute (the median of all that were lived),
         and against the tenth to the nineteenth minute: then everything that is bounded is full. As
-        the machine has slower and faster hours, also each first minute against the five just
-        before it, the median of these pairs (1 where there is none).
+        the machine has slower and faster minutes, also the median of the pairs.
         """
-        last_ms = median(minute.chunk_ms for minute in self.minutes[-60:])
-        pairs = [
-            median(m.chunk_ms for m in self.minutes[hour * 60 - 5 : hour * 60]) / young.chunk_ms
-            for hour, young in enumerate(self.young, start=1)
-        ]
-        full = self.minutes[9:19] or self.minutes[-1:]
-        firsts = [self.minutes[0], *self.young]
+        last, full = self.minutes[-60:], self.minutes[9:19] or self.minutes[-1:]
+        firsts = [self.minutes[0], *(pair.young for pair in self.pairs)]
+        pairs = self.pairs or [Pair(self.minutes[-1], self.minutes[0])]
         return {
-            "last_hour_to_first_minute": last_ms / median(m.chunk_ms for m in firsts),
-            "last_hour_to_minutes_10_to_19": last_ms / median(m.chunk_ms for m in full),
-            "old_to_young_side_by_side": median(pairs or [1.0]),
-            "last_hour_to_first_positions": _positions(self.minutes[-60:]) / _positions(firsts),
-            "last_hour_to_full_positions": _positions(self.minutes[-60:]) / _positions(full),
-            "grown_mib_since_minute_10": self.minutes[-1].resident_mib - full[0].resident_mib,
+            "last_hour_to_first_minute": _ms(last) / _ms(firsts),
+            "last_hour_to_minutes_10_to_19": _ms(last) / _ms(full),
+            "old_to_young_side_by_side": median(p.old.chunk_ms / p.young.chunk_ms for p in pairs),
+            "last_hour_to_first_positions": _positions(last) / _positions(firsts),
+            "last_hour_to_full_positions": _positions(last) / _positions(full),
+            "grown_mib_since_minute_10": self.minutes[-1].own_mib - full[0].own_mib,
         }
 
 
@@ -124,11 +131,14 @@ class Life:
         positions, began_s = self._model.positions, time.process_time()
         for index, pcm in enumerate(self._pieces, start=first):
             await self._hear(Chunk(self._name, index, pcm))
+        cost_ms = (time.process_time() - began_s) * 1000
+        memory = psutil.Process().memory_full_info()
         return Minute(
             self._lived,
-            chunk_ms=(time.process_time() - began_s) * 1000 / CHUNKS_PER_MINUTE,
+            chunk_ms=cost_ms / CHUNKS_PER_MINUTE,
             chunk_positions=(self._model.positions - positions) / CHUNKS_PER_MINUTE,
-            resident_mib=psutil.Process().memory_info().rss / (1 << 20),
+            resident_mib=memory.rss / MEBIBYTE,
+            own_mib=(memory.rss - memory.shared + memory.swap) / MEBIBYTE,
         )
 
     async def _hear(self, chunk: Chunk) -> None:
@@ -159,7 +169,7 @@ async def measure(minutes: int, console: Console) -> Report:
 async def live(
     encoder: UnifiedEncoder, model: ScriptedModel, minutes: int, report: Report
 ) -> AsyncIterator[Minute]:
-    """Live one long life, and after each of its hours the first minute of another."""
+    """Live one long life, and at the end of each of its hours some first minutes of others."""
     settings = UnifiedSettings()
     cache = PagedCache(model.config, 2 * -(-settings.positions // PAGE_POSITIONS), PAGE_POSITIONS)
     engine = Engine(UnifiedDecoder(model, cache, CONTROL, letters(), settings))
@@ -169,11 +179,12 @@ async def live(
     for number in range(1, minutes + 1):
         report.minutes.append(await old.minute())
         yield report.minutes[-1]
-        if number % 60 == 0:
+        if -number % 60 < PAIRS_PER_HOUR:
             await engine.open(f"young-{number}", SessionSpec())
-            young = Life(f"young-{number}", encoder, model, engine)
-            report.young.append(await young.minute())
+            young = await Life(f"young-{number}", encoder, model, engine).minute()
             await engine.close(f"young-{number}")
+            report.pairs.append(Pair(report.minutes[-1], young))
+        if number % 60 == 0:
             save(report)
     stepping.cancel()
 
@@ -232,6 +243,10 @@ def main() -> None:
         console.print(f"encoder, {size:2} sessions a pass: {rate:.0f} chunks a second")
 
 
+def _ms(minutes: Sequence[Minute]) -> float:
+    return median(minute.chunk_ms for minute in minutes)
+
+
 def _positions(minutes: Sequence[Minute]) -> float:
     return mean(minute.chunk_positions for minute in minutes)
 
@@ -239,7 +254,7 @@ def _positions(minutes: Sequence[Minute]) -> float:
 def _told(minute: Minute) -> str:
     return (
         f"minute {minute.number:3}: {minute.chunk_ms:6.2f} ms and {minute.chunk_positions:.1f} "
-        f"positions a chunk, {minute.resident_mib:.1f} MiB"
+        f"positions a chunk, {minute.own_mib:.1f} MiB of {minute.resident_mib:.1f}"
     )
 
 

@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 from bench.chart import Chart, Line
-from bench.hours import CHUNKS_PER_MINUTE, Minute, Report, measure, one_minute
+from bench.hours import CHUNKS_PER_MINUTE, Minute, Pair, Report, measure, one_minute
 from bench.published_way import CHUNK_POSITIONS, published_costs
 from bench.scripted_model import CONTROL, ScriptedModel, letters, scripted_model
 from soundflow.audio import CHUNK_SAMPLES
@@ -72,11 +72,12 @@ def test_the_published_way_is_measured_until_it_cannot_be_borne(
 
 
 def test_what_a_report_comes_to() -> None:
-    minutes = [Minute(1, 2.0, 30.0, 100.0)]
-    minutes += [Minute(number, 4.0, 60.0, 100.0) for number in range(2, 100)]
-    minutes += [Minute(number, 5.0, 60.0, 101.0) for number in range(100, 161)]
-    young = [Minute(1, 4.0, 30.0, 100.0), Minute(1, 2.5, 30.0, 100.0)]
-    assert Report(minutes, young, [], {}).figures() == {
+    minutes = [Minute(1, 2.0, 30.0, 200.0, 100.0)]
+    minutes += [Minute(number, 4.0, 60.0, 200.0, 100.0) for number in range(2, 100)]
+    minutes += [Minute(number, 5.0, 60.0, 150.0, 101.0) for number in range(100, 161)]
+    young = [Minute(1, 4.0, 30.0, 200.0, 100.0), Minute(1, 2.5, 30.0, 200.0, 100.0)]
+    pairs = [Pair(minutes[59], young[0]), Pair(minutes[119], young[1])]
+    assert Report(minutes, pairs, [], {}).figures() == {
         "last_hour_to_first_minute": 5 / 2.5,
         "last_hour_to_minutes_10_to_19": 5 / 4,
         "old_to_young_side_by_side": 1.5,  # 4 / 4 in the first hour, 5 / 2.5 in the second
