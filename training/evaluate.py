@@ -7,12 +7,14 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
 from soundflow.checkpoint import CheckpointError
 from soundflow.checkpoint.folder import open_checkpoint
-from soundflow.models import is_path, load_model
+from soundflow.models import Around, is_path, load_model
+from soundflow.unified.runtime import Runtime
 from training.evaluation import benchmarks, corpus, formats
 from training.evaluation.answers import Judge, named
 from training.evaluation.figures import Result
@@ -43,8 +45,9 @@ def evaluate(given: argparse.Namespace) -> Iterator[Result]:
     if given.proactive and given.predictions:
         for path in given.predictions:
             yield benchmarks.proactive_predictions(given.proactive, path, domains)
-    subject = ModelSubject(load_model(given.model))
-    offline = Offline(open_checkpoint(given.model)) if is_path(given.model) else None
+    around = Around(runtime=Runtime(device=given.device, sessions=1))
+    subject = ModelSubject(load_model(given.model, around))
+    offline = Offline(open_checkpoint(given.model), given.device) if is_path(given.model) else None
     try:
         if given.corpus:
             yield from corpus.evaluate(subject, given.corpus, given.split, most)
@@ -78,7 +81,8 @@ def _questions(given: argparse.Namespace, whole: Answerer, spoken: Answerer) -> 
         yield benchmarks.questions("SD-QA", spoken, items, named, most)
     if given.alpaca_eval:
         items = formats.alpaca_eval(given.alpaca_eval)
-        yield benchmarks.requests("AlpacaEval", spoken, items, _judge(given), most)
+        with _judge(given) as judge:
+            yield benchmarks.requests("AlpacaEval", spoken, items, judge, most)
 
 
 def write(folder: Path, about: dict[str, str], results: Sequence[Result]) -> None:
@@ -92,14 +96,15 @@ def write(folder: Path, about: dict[str, str], results: Sequence[Result]) -> Non
     (folder / PAGE).write_text(page(f"Evaluation of {about['model']}", about, results))
 
 
-def _judge(given: argparse.Namespace) -> Judge | None:
-    return endpoint_judge(given.judge_url, given.judge_model) if given.judge_url else None
+def _judge(given: argparse.Namespace) -> AbstractContextManager[Judge | None]:
+    return endpoint_judge(given.judge_url, given.judge_model) if given.judge_url else nullcontext()
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
     parser.add_argument("model", help="a model's name, or a checkpoint's folder")
     parser.add_argument("--to", type=Path, required=True, help="where the report is written")
+    parser.add_argument("--device", default="", help="as torch names it; the GPU if there is one")
     parser.add_argument("--most", type=int, default=1_000_000, help="items of each benchmark")
     parser.add_argument("--corpus", type=Path, help="a folder of our own rows")
     parser.add_argument("--split", default="test", help="of the corpus")

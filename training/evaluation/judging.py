@@ -1,6 +1,8 @@
 """A judge of open replies: any endpoint that speaks the OpenAI interface."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import nan
 
 from openai import OpenAI
@@ -16,9 +18,9 @@ Reply: {reply}"""
 _MARK = re.compile(r"[1-5](?:\.\d+)?(?!\d)")
 
 
-def endpoint_judge(url: str, model: str, key: str = "none") -> Judge:
-    """Return a judge that asks a model. A reply without a mark is NaN; what fails is raised."""
-    client = OpenAI(base_url=url, api_key=key)
+@contextmanager
+def endpoint_judge(url: str, model: str, key: str = "none") -> Iterator[Judge]:
+    """Give a judge that asks a model. A reply without a mark is NaN; what fails is raised."""
 
     def judge(question: str, reply: str) -> float:
         if not reply:
@@ -29,7 +31,8 @@ def endpoint_judge(url: str, model: str, key: str = "none") -> Judge:
         )
         return mark_of(answer.choices[0].message.content or "")
 
-    return judge
+    with OpenAI(base_url=url, api_key=key) as client:
+        yield judge
 
 
 def mark_of(text: str) -> float:

@@ -41,7 +41,9 @@ def with_tail(pcm_S: Pcm) -> Pcm:
 class Offline:
     """A unified model in the form of its offline training: no decision, one answer, greedy."""
 
-    def __init__(self, checkpoint: Checkpoint, device: str = "cpu") -> None:
+    def __init__(self, checkpoint: Checkpoint, device: str = "") -> None:
+        """Read the weights. device: "" = the GPU, or the processor where there is none."""
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._tower = checkpoint.make_encoder(device=device).eval().requires_grad_(False)
         self._model = checkpoint.make_decoder(device=device).eval().requires_grad_(False)
         self._parts = Parts(checkpoint.control, checkpoint.read_tokenizer())
