@@ -190,13 +190,20 @@ def _place_anywhere(
     tries: int,
     rng: np.random.Generator,
 ) -> None:
-    """Put a clip at a random place; of one longer than the stream, a random piece."""
+    """Put a clip at a random place; of one longer than the stream, a random piece.
+
+    One of a role sounds at a time: several would together be louder than their gain says.
+    """
     pcm_S = _ready(part, draft.level_db + gain_db)
     samples = chunks * CHUNK_SAMPLES
     if len(pcm_S) > samples:
         first = int(rng.integers(len(pcm_S) - samples + 1))
         pcm_S = faded(pcm_S[first : first + samples])
-    forbidden = [each for each, _ in draft.placed if each.recording.label in part.apart_from]
+    forbidden = [
+        each
+        for each, _ in draft.placed
+        if each.role is role or each.recording.label in part.apart_from
+    ]
     for _ in range(tries):
         start = int(rng.integers(samples - len(pcm_S) + 1))
         end = start + len(pcm_S)

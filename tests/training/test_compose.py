@@ -147,6 +147,18 @@ def test_what_must_not_sound_together_does_not() -> None:
     assert compose(siren, 0, background=[never]).left_out == (never.recording,)
 
 
+def test_one_background_sounds_at_a_time() -> None:
+    behind = [part(f"behind {n}", beep(0.8, 500 + 100 * n)) for n in range(6)]
+    for seed in range(5):
+        stream = compose([part("front", beep(4))], seed, background=behind)
+        placed = sorted(
+            (each.start, each.end) for each in stream.placed if each.role is Role.BACKGROUND
+        )
+        assert all(one[1] <= other[0] for one, other in zip(placed, placed[1:], strict=False))
+        assert len(placed) + len(stream.left_out) == 6
+        assert len(placed) > 1
+
+
 def test_words_fall_due_where_they_end_and_join_within_a_chunk() -> None:
     cues = [
         Cue(Answer("one"), 3000, joins=True),
