@@ -48,6 +48,13 @@ def test_brokers_that_ask_who_comes_must_be_told() -> None:
         render(*DEFAULT, "--set", "config.kafka.kafkaSecurityProtocol=SASL_SSL")
 
 
+def test_leases_that_are_renewed_too_seldom_are_refused() -> None:
+    with pytest.raises(CheckFailed, match=r"leaseRenewS is 6, and config\.redis\.leaseS 15"):
+        render(*DEFAULT, "--set", "config.ingestion.leaseRenewS=6")
+    fits = '{"ingestion": {"leaseRenewS": 2.5}, "redis": {"leaseS": 7.5}}'
+    render(*DEFAULT, "--set-json", f"config={fits}")
+
+
 def test_more_replicas_than_partitions_are_refused() -> None:
     with pytest.raises(CheckFailed, match=r"decision may have 65 replicas, and 64 partitions"):
         render(*DEFAULT, "--set", "services.decision.replicas=65")

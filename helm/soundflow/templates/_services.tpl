@@ -60,6 +60,11 @@ admin: {{ $config.runner.adminPort | int }}
 {{- fail "secrets.redis.redisUrl is empty: say where your Redis is, as a Secret and its key, or as a value" -}}
 {{- end -}}
 {{- end -}}
+{{- with .root.Values.config -}}
+{{- if gt (mulf 3 .ingestion.leaseRenewS) (float64 .redis.leaseS) -}}
+{{- fail (printf "config.ingestion.leaseRenewS is %v, and config.redis.leaseS %v: leases are renewed three times while they last, or more often" .ingestion.leaseRenewS .redis.leaseS) -}}
+{{- end -}}
+{{- end -}}
 {{- $most := ternary .service.autoscaling.maxReplicas .service.replicas .service.autoscaling.enabled -}}
 {{- if and (ne .component "ingestion") (gt (int $most) (int $kafka.kafkaPartitions)) -}}
 {{- fail (printf "services.%s may have %d replicas, and %d partitions feed no more than as many" .component (int $most) (int $kafka.kafkaPartitions)) -}}
