@@ -51,8 +51,8 @@ def test_brokers_that_ask_who_comes_must_be_told() -> None:
 def test_leases_that_are_renewed_too_seldom_are_refused() -> None:
     with pytest.raises(CheckFailed, match=r"leaseRenewS is 6, and config\.redis\.leaseS 15"):
         render(*DEFAULT, "--set", "config.ingestion.leaseRenewS=6")
-    fits = '{"ingestion": {"leaseRenewS": 2.5}, "redis": {"leaseS": 7.5}}'
-    render(*DEFAULT, "--set-json", f"config={fits}")
+    fits = ("config.ingestion.leaseRenewS=2.5", "config.redis.leaseS=7.5")
+    render(*DEFAULT, "--set-json", ",".join(fits))
 
 
 def test_more_replicas_than_partitions_are_refused() -> None:
