@@ -1,6 +1,6 @@
 """From rows to a checkpoint to a live session: what was taught is said, and when it was taught."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,6 @@ from soundflow.models import load_model
 from tests.training.tiny import write_start
 from training.data import hear, open_sources
 from training.evaluation.subject import ModelSubject
-from training.example import Example, Source
 from training.loop import Keeping, train
 from training.plan import Plan
 from training.processes import Processes
@@ -24,19 +23,6 @@ from training.stages import SCRATCH
 TRAINED, UNHEARD = 48, 8
 # What is said to noise, to a low tone and to a high one.
 SAID = {0: SILENT, 300: "hello", 2500: "world"}
-
-
-@dataclass(frozen=True)
-class Beginning:
-    """The rows of a source that are there to be learnt from."""
-
-    source: Source
-
-    def __len__(self) -> int:
-        return TRAINED
-
-    def __getitem__(self, index: int) -> Example:
-        return self.source[index]
 
 
 def sound(path: Path, tone_hz: int, rng: np.random.Generator) -> str:
@@ -66,15 +52,16 @@ def test_a_live_session_says_what_was_taught_at_the_chunk_it_was_taught(tmp_path
     plan = Plan(
         stage=replace(SCRATCH, learning_rate=5e-3),
         start=start,
-        steps=90,
+        steps=140,
         batch=8,
         piece=8,
         bf16=False,
     )
+    examples = [sources["base"][number] for number in range(TRAINED)]
     alone = Processes(0, 1, torch.device("cpu"))
-    train(plan, {"base": Beginning(sources["base"])}, Keeping(folder=tmp_path / "run"), alone)
+    train(plan, {"base": examples}, Keeping(folder=tmp_path / "run"), alone)
 
-    trained = tmp_path / "run" / "checkpoints" / "step-00000090"
+    trained = tmp_path / "run" / "checkpoints" / "step-00000140"
     subject = ModelSubject(load_model(str(trained)))
     for row in rows[TRAINED:]:
         taught = hear(row, tmp_path, np.random.default_rng(0))
