@@ -10,7 +10,7 @@ STUBS  := services/core/generated
 .DEFAULT_GOAL := help
 .PHONY: help install models run demo listen test check format protos protos-check protos-release lock \
         helm-lint helm-server-check helm-schema stack-fetch export \
-        eval-asr eval-sounds bench-embedded bench-pipeline bench-churn bench-hour bench-hours bench-batch bench-gpu bench-load screenshot clean
+        eval-asr eval-sounds evaluate bench-embedded bench-pipeline bench-churn bench-hour bench-hours bench-batch bench-gpu bench-load screenshot clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -111,6 +111,9 @@ eval-asr: models ## word errors and delays of live transcription, against the sa
 
 eval-sounds: models ## recall and false alarms of proactive help on recorded sounds
 	@$(BIN)/python -m bench.eval_sounds
+
+evaluate: $(if $(filter cascade,$(MODEL)),models) ## what a model does, as one JSON and one page; MODEL=cascade OPTIONS="--to … --corpus …"
+	@$(BIN)/python -m training.evaluate $(MODEL) $(OPTIONS)
 
 bench-embedded: models ## eight live sessions for five minutes, then as many as keep the promise
 	@$(BIN)/python -m bench.embedded
