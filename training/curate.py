@@ -12,11 +12,9 @@ import numpy as np
 import soundfile
 
 from soundflow.audio import SAMPLE_RATE_HZ, AudioError, Pcm
+from training.picture import draw_clips
 from training.recordings import read_pcm, seconds
-from training.spectrogram import HOP_SAMPLES, analyse
 from training.tfjp import Curated, UnusableClipError, tfjp
-
-QUIETEST_DB = -80.0  # below the loudest, in a picture
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         soundfile.write(options.to, curated.pcm_S, SAMPLE_RATE_HZ)
     if options.picture is not None:
         path = options.picture if options.picture.name else options.file.with_suffix(".curated.png")
-        draw(path, {"before": before_S, "after": curated.pcm_S}, options.file.name)
+        draw_clips(path, {"before": before_S, "after": curated.pcm_S}, options.file.name)
         print(path)
     return 0
 
@@ -48,39 +46,6 @@ def summary(before_S: Pcm, curated: Curated) -> str:
         f"{10 * np.log10(kept):.1f} dB of energy, "
         f"{curated.rounds} rounds, {curated.iterations} iterations"
     )
-
-
-def draw(path: Path, clips: dict[str, Pcm], title: str) -> None:
-    """Draw spectrograms below one another, on one scale of time, frequency and level."""
-    # Only who draws needs it; it takes a second to import.
-    from matplotlib.figure import Figure
-
-    longest_s = max(seconds(pcm_S) for pcm_S in clips.values())
-    figure = Figure(figsize=(10, 3 * len(clips)), layout="constrained")
-    figure.suptitle(title)
-    levels = {name: 20 * np.log10(np.abs(_magnitudes(pcm)) + 1e-9) for name, pcm in clips.items()}
-    loudest_db = max(level_TF.max() for level_TF in levels.values())
-    axes_list = figure.subplots(len(clips), sharex=True, squeeze=False)[:, 0]
-    for axes, (name, level_TF) in zip(axes_list, levels.items(), strict=True):
-        image = axes.imshow(
-            level_TF.T,
-            origin="lower",
-            aspect="auto",
-            interpolation="nearest",
-            extent=(0, len(level_TF) * HOP_SAMPLES / SAMPLE_RATE_HZ, 0, SAMPLE_RATE_HZ / 2000),
-            vmin=loudest_db + QUIETEST_DB,
-            vmax=loudest_db,
-            cmap="magma",
-        )
-        axes.set(ylabel="kHz", xlim=(0, longest_s), facecolor="0.9")
-        axes.set_title(f"{name}: {seconds(clips[name]):.2f} s", loc="left", fontsize="medium")
-    axes_list[-1].set_xlabel("seconds")
-    figure.colorbar(image, ax=list(axes_list), label="dB")
-    figure.savefig(path, dpi=100)
-
-
-def _magnitudes(pcm_S: Pcm) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    return np.abs(analyse(pcm_S).own)
 
 
 def _parser() -> argparse.ArgumentParser:
