@@ -42,15 +42,22 @@ class Heard:
 class RowSource:
     """Implement `training.example.Source` over one file of rows.
 
+    settings: of the sessions that the model is to hold; by them long streams are cut.
     seed: of the queues and pauses, which are the same each time a row is asked for.
     """
 
     def __init__(
-        self, path: Path, parts: Parts, queueing: Queueing | None = None, seed: int = 0
+        self,
+        path: Path,
+        parts: Parts,
+        *,
+        queueing: Queueing | None = None,
+        settings: UnifiedSettings | None = None,
+        seed: int = 0,
     ) -> None:
         """Look only where the lines are. OSError."""
         self._path, self._parts, self._seed = path, parts, seed
-        self._queueing = queueing or Queueing()
+        self._queueing, self._settings = queueing or Queueing(), settings or UnifiedSettings()
         with path.open("rb") as file:
             lengths = [(len(line), bool(line.strip())) for line in file]
         ends = np.cumsum([length for length, _ in lengths], dtype=np.int64)
@@ -77,17 +84,31 @@ class RowSource:
             return _offline_example(row, self._path.parent, self._parts, name)
         heard = hear(row, self._path.parent, rng)
         drained = drains(heard.timeline, self._queueing, rng)
-        found = list(sequences(drained, heard.timeline.system, self._parts, _window(rng)))
+        found = list(sequences(drained, heard.timeline.system, self._parts, self._window(rng)))
         return _example(found[int(rng.integers(len(found)))], heard.pcm_S, name)
 
+    def _window(self, rng: np.random.Generator) -> UnifiedSettings:
+        """Draw how much a session may hold: at times less than it will."""
+        most = min(NARROW_CHUNKS[1], self._settings.window_chunks)
+        if rng.random() >= NARROW_SHARE or most <= NARROW_CHUNKS[0]:
+            return self._settings
+        chunks = int(rng.integers(NARROW_CHUNKS[0], most))
+        return replace(self._settings, window_chunks=chunks, kept_chunks=chunks // 3)
 
-def open_sources(folder: Path, control: ControlTokens, text: TextTokens) -> Mapping[str, Source]:
+
+def open_sources(
+    folder: Path, control: ControlTokens, text: TextTokens, settings: UnifiedSettings | None = None
+) -> Mapping[str, Source]:
     """Return a corpus by the kinds of its rows. ValueError where there is no base."""
     parts = Parts(control, text)
     files = {kind: folder / f"{kind}.jsonl" for kind in KINDS}
     if not files["base"].is_file():
         raise ValueError(f"there is no corpus in {folder}: it has no base.jsonl")
-    return {kind: RowSource(path, parts) for kind, path in files.items() if path.is_file()}
+    return {
+        kind: RowSource(path, parts, settings=settings)
+        for kind, path in files.items()
+        if path.is_file()
+    }
 
 
 def hear(row: Row, folder: Path, rng: np.random.Generator) -> Heard:
@@ -118,14 +139,6 @@ def hear(row: Row, folder: Path, rng: np.random.Generator) -> Heard:
 def whole_chunks(pcm_S: Pcm) -> Pcm:
     """Fill the last chunk up with silence."""
     return np.pad(pcm_S, (0, -len(pcm_S) % CHUNK_SAMPLES))
-
-
-def _window(rng: np.random.Generator) -> UnifiedSettings:
-    settings = UnifiedSettings()
-    if rng.random() >= NARROW_SHARE:
-        return settings
-    chunks = int(rng.integers(*NARROW_CHUNKS))
-    return replace(settings, window_chunks=chunks, kept_chunks=max(1, chunks // 3))
 
 
 def _offline_example(row: OfflineRow, folder: Path, parts: Parts, name: str) -> Example:

@@ -6,6 +6,7 @@ import soundfile
 
 from soundflow.audio import CHUNK_SAMPLES
 from soundflow.unified.prompts import NO_PROMPT
+from soundflow.unified.settings import UnifiedSettings
 from tests.training.corpus import CONTROL, PARTS, made_row
 from training.data import RowSource, hear, open_sources
 from training.rows import SILENT, OfflineRow, Row, Turn, write_rows
@@ -87,3 +88,19 @@ def test_transcripts_may_be_joined_and_nothing_else(tmp_path: Path) -> None:
     for each, joins in ((row, False), (spoken, True)):
         heard = hear(each, tmp_path, np.random.default_rng(0))
         assert {response.joins for response in heard.timeline.responses} == {joins}
+
+
+def test_no_sequence_is_longer_than_a_session(corpus: Path) -> None:
+    small = UnifiedSettings(
+        window_chunks=20,
+        kept_chunks=6,
+        positions=800,
+        system_tokens=64,
+        past_tokens=96,
+        reply_tokens=64,
+    )
+    for seed in range(4):
+        source = RowSource(corpus / "base.jsonl", PARTS, settings=small, seed=seed)
+        example = source[3]
+        assert len(example.blocks_N) <= 20
+        assert len(example.tokens_T) <= 800
