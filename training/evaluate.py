@@ -60,7 +60,7 @@ def evaluate(given: argparse.Namespace) -> Iterator[Result]:
             yield from benchmarks.librispeech(subject, offline, items, spoken, most)
         if given.covost2:
             items = formats.covost2(given.covost2, given.covost2_clips)
-            yield benchmarks.covost2(subject, items, given.language, most)
+            yield from benchmarks.covost2(subject, offline, items, given.language, most)
         yield from _questions(given, offline or live(subject), live(subject))
     finally:
         subject.close()

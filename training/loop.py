@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -71,7 +72,8 @@ def train(
     )
 
     def save(taken: int) -> None:
-        checkpoints.save(taken, network, optimiser, {"plan": plan.described()})
+        told = {"plan": plan.described(), "made_with": _made_with(processes)}
+        checkpoints.save(taken, network, optimiser, told)
 
     with _told_to_stop() as stop, _journal(keeping, processes, first, plan.steps) as journal:
         for step, pieces in enumerate(steps.read(range(first, plan.steps), keeping.workers), first):
@@ -141,6 +143,16 @@ def _journal(
 def _front(network: Network) -> LogMel:
     config = network.encoder.config
     return LogMel(config.mels, config.context_chunks)
+
+
+def _made_with(processes: Processes) -> dict[str, Any]:
+    """Return what else a repetition needs to know."""
+    return {
+        "soundflow": version("soundflow"),
+        "torch": torch.__version__,
+        "processes": processes.size,
+        "device": processes.device.type,
+    }
 
 
 def _compare(plan: Plan, before: dict[str, Any]) -> None:

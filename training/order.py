@@ -18,7 +18,7 @@ class Order:
     """The examples of a stage, shuffled, with what is mixed in.
 
     shares: for each example of `base`, how many of another source on average; a source that is
-    not there is left out. Of a source of n, no example comes twice within n positions.
+    not there is left out. A source of n is shuffled anew every n positions, and read at most once.
     """
 
     def __init__(

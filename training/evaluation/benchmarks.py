@@ -43,18 +43,27 @@ def librispeech(
     return [*results, transcription.score("LibriSpeech, offline", whole)] if whole else results
 
 
-def covost2(subject: Subject, items: Iterable[Item], language: str, most: int) -> Result:
-    """Translate live into a language, by its ISO 639-1 code."""
+def covost2(
+    subject: Subject,
+    offline: Answerer | None,
+    items: Iterable[Item],
+    language: str,
+    most: int,
+) -> list[Result]:
+    """Translate into a language, by its ISO 639-1 code: live and, where the model can, whole."""
     spec = SessionSpec(abilities=frozenset({Ability.TRANSLATE}), target_language=language)
-    translated = []
+    lived, whole = [], []
     for item in shown("CoVoST2", list(islice(items, most))):
         pcm_S = read_pcm(item.audio)
         heard = subject.hear(with_tail(pcm_S), spec)
         speech_ms = len(pcm_S) * 1000 / SAMPLE_RATE_HZ
-        translated.append(
-            translation.from_heard(item.expected[0], heard, language, speech_ms),
-        )
-    return translation.score(f"CoVoST2, into {language}", translated, language)
+        lived.append(translation.from_heard(item.expected[0], heard, language, speech_ms))
+        if offline is not None:
+            whole.append(translation.Translated(item.expected[0], offline(pcm_S, spec)))
+    results = [translation.score(f"CoVoST2 into {language}, live", lived, language)]
+    if whole:
+        results.append(translation.score(f"CoVoST2 into {language}, offline", whole, language))
+    return results
 
 
 def mmau(answer: Answerer, items: Iterable[Item], most: int) -> Result:
