@@ -77,6 +77,8 @@ class Queueing:
 
     late_share: of the drains, those of more than one chunk; at most `longest`.
     busy_share: of the replies, those during which the queue fills, at `tokens_per_chunk`.
+    crowded_share: of the drains in which several answers fall due, those that say all of them,
+    as a live queue makes them; the others end before the next.
     cut_share: of the replies, those that end early because of what is heard next.
     """
 
@@ -84,10 +86,11 @@ class Queueing:
     longest: int = 6
     busy_share: float = 0.5
     tokens_per_chunk: int = 12
+    crowded_share: float = 0.5
     cut_share: float = 0.05
 
 
-NEVER_LATE = Queueing(0.0, 1, 0.0, cut_share=0.0)
+NEVER_LATE = Queueing(0.0, 1, 0.0, crowded_share=0.0, cut_share=0.0)
 
 
 def response_chunk(evidence_samples: int) -> int:
@@ -98,17 +101,18 @@ def response_chunk(evidence_samples: int) -> int:
 def drains(timeline: Timeline, queueing: Queueing, rng: np.random.Generator) -> Iterator[Drain]:
     """Cut a timeline into drained queues, each with one decision.
 
-    Two responses fall into one only where they may be joined; the queue ends before another.
+    Several responses in one are said together: always where they may be joined, else at times.
     """
     due = {response.chunk: response for response in timeline.responses}
     first, said = 0, ""
     while first < timeline.chunks:
         most = min(_queue(queueing, said, rng), timeline.chunks - first)
+        crowded = rng.random() < queueing.crowded_share
         taken: list[Response] = []
         end = first
         while end < first + most:
             if end in due:
-                if taken and not (taken[-1].joins and due[end].joins):
+                if taken and not crowded and not (taken[-1].joins and due[end].joins):
                     break
                 taken.append(due[end])
             end += 1
