@@ -8,7 +8,6 @@ Shape suffixes: I inputs, O outputs, R rank.
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -26,11 +25,10 @@ class Adapted(nn.Linear):
     def __init__(self, whole: nn.Linear, rank: int) -> None:
         super().__init__(whole.in_features, whole.out_features, bias=False, device="meta")
         self.weight, self.bias = whole.weight, whole.bias
-        like = {"device": whole.weight.device, "dtype": whole.weight.dtype}
         bound = whole.in_features**-0.5
-        down_RI = torch.empty(rank, whole.in_features, **like).uniform_(-bound, bound)
+        down_RI = whole.weight.new_empty(rank, whole.in_features).uniform_(-bound, bound)
         self.lora_down = nn.Parameter(down_RI)
-        self.lora_up = nn.Parameter(torch.zeros(whole.out_features, rank, **like))
+        self.lora_up = nn.Parameter(whole.weight.new_zeros(whole.out_features, rank))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the whole layer's outputs, and what was learnt beside it."""
