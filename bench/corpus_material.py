@@ -1,0 +1,113 @@
+"""The table that training corpora are made from: this project's recorded sounds and speech.
+
+`python -m bench.corpus_material` fetches what is missing and writes `data/material.csv`.
+"""
+
+import csv
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+
+import soundfile
+
+from bench import asr_data, sounds_data
+from soundflow.cascade.policy import POLICY
+from training.material import COLUMNS
+
+ROOT = Path(__file__).parents[1] / "data"
+TABLE = ROOT / "material.csv"
+KINDS = {"ambience": "place", "music": "music", "instruments": "music", "desktop sounds": ""}
+# A place goes on; what is called so by its sound, too.
+PLACES = frozenset({"rain", "river", "stream", "sea", "harbour"})
+# What a label is better called, so that its sound is told right; "" = that is not certain.
+RENAMED = {
+    "car crash": "smash",
+    "crow": "caw",
+    "heron greatblue flying": "wings flapping",
+    "sea lion": "",
+    "step on glass": "",
+    "tool breaking": "",
+    "ring": "",
+    "water": "",
+    "campfire": "fire crackling",
+    "city ambience": "a city",
+    "crowded room": "a crowded room",
+    "forest ambience": "a forest",
+    "office ambience": "an office",
+    "harbour": "a harbour",
+    "river": "a river",
+    "stream": "a stream",
+    "sea": "the sea",
+}
+INSTRUMENTS_OF = frozenset({"gcompris-qt-data", "tuxpaint-stamps-default"})
+EVENT_S, SPEECH_S = (0.2, 7.0), (0.6, 9.0)
+SPEECH_LICENCE = "CC-BY-SA 3.0"
+
+Row = tuple[str | float, ...]
+
+
+def main() -> None:
+    """Write the table."""
+    sounds_data.fetch()
+    rows = [*_sounds(), *(row for language in asr_data.VOICES for row in _speech(language))]
+    with TABLE.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows(rows)
+    print(f"{TABLE}: {len(rows)} recordings")
+
+
+def _sounds() -> Iterator[Row]:
+    advice = {row.name: row.advice for row in POLICY}
+    for clip in sounds_data.clips():
+        path = sounds_data.folder(clip.package) / clip.file
+        duration_s = round(soundfile.info(path).duration, 2)
+        kind = "place" if clip.label in PLACES else KINDS.get(clip.group, "event")
+        label = RENAMED.get(clip.label, clip.label)
+        if (
+            not kind
+            or not label
+            or (kind == "event" and not EVENT_S[0] <= duration_s <= EVENT_S[1])
+        ):
+            continue
+        package = clip.package.partition("==")[0]
+        if kind == "music" and not (label := _music(clip, package)):
+            continue
+        place, source = path.relative_to(ROOT).as_posix(), f"{package}/{clip.file}"
+        warning = advice[clip.row] if clip.row else ""
+        yield (place, label, source, clip.licence, duration_s, kind, warning, "", "")
+
+
+def _music(clip: sounds_data.Clip, package: str) -> str:
+    """Say what is played; "" where its name is that of a sample, not of an instrument."""
+    if clip.group == "music":
+        return "music"
+    if package not in INSTRUMENTS_OF:
+        return ""
+    return f"{'an' if clip.label[0] in 'aeiou' else 'a'} {clip.label}"
+
+
+def _speech(language: str) -> Iterator[Row]:
+    folder = asr_data.fetch(language)
+    sounds = folder / "usr/share/asterisk/sounds" / asr_data.VOICES[language]
+    package = f"asterisk-core-sounds-{language}"
+    listing = folder / "usr/share/doc" / package / f"core-sounds-{language}.txt.gz"
+    with gzip.open(listing, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            key, colon, text = (part.strip() for part in line.partition(":"))
+            path = sounds / f"{key}.wav"
+            text = " ".join(text.split())
+            usable = colon and text and not line.startswith(";") and path.is_file()
+            if not usable or asr_data.NOT_SPOKEN & set(text):
+                continue
+            duration_s = round(soundfile.info(path).duration, 2)
+            if not SPEECH_S[0] <= duration_s <= SPEECH_S[1]:
+                continue
+            place = path.relative_to(ROOT).as_posix()
+            # One source for all languages: a translation's text is not in two splits either.
+            source = f"asterisk-core-sounds/{key}"
+            yield (place, text, source, SPEECH_LICENCE, duration_s, "speech", "", language, key)
+
+
+if __name__ == "__main__":
+    main()
