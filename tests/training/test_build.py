@@ -1,0 +1,140 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.training.studio import write_material
+from training.build import RecipeChanged, build, recipe
+from training.checking import problems
+from training.corpus import main
+from training.recordings import Split
+from training.rows import Row, read_rows
+from training.shards import Recipe
+from training.workers import Beside, Here
+
+SOUNDS = ("narrate", "count", "conditional", "distress", "look-alikes")
+STREAMS, PER_SHARD = 24, 4
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_material(tmp_path_factory.mktemp("material"))
+
+
+@pytest.fixture(scope="module")
+def whole(material: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus that was built in one go."""
+    folder = tmp_path_factory.mktemp("whole")
+    build(folder, made(material), Here())
+    return folder
+
+
+def made(material: Path, seed: int = 3) -> Recipe:
+    return recipe(material, Split.TRAIN, STREAMS, PER_SHARD, seed, SOUNDS)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def rows_of(folder: Path) -> list[Row]:
+    read = (row for path in sorted(folder.glob("*.jsonl")) for row in read_rows(path))
+    return [row for row in read if isinstance(row, Row)]
+
+
+def test_a_corpus_has_its_streams_in_the_files_of_their_kinds(whole: Path) -> None:
+    rows = rows_of(whole)
+    assert len({row.id for row in rows}) == STREAMS
+    assert {path.name for path in whole.glob("*.jsonl")} == {
+        *("base.jsonl", "proactive.jsonl", "silent.jsonl"),
+    }
+    figures = json.loads((whole / "figures.json").read_text())
+    assert sum(figures["streams"].values()) == STREAMS
+    answered = sum(not turn.is_silent for row in rows for turn in row.turns)
+    assert sum(figures["responses"].values()) == answered
+    assert not list(problems(whole))
+
+
+def test_a_build_that_was_killed_gives_the_same_bytes(
+    material: Path, whole: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "training.corpus", "build", str(tmp_path)]
+    command += ["--material", str(material), "--streams", str(STREAMS), "--seed", "3"]
+    command += ["--per-shard", str(PER_SHARD), "--processes", "1"]
+    command += [word for task in SOUNDS for word in ("--task", task)]
+    killed = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    done = tmp_path / "shards" / "00001"
+    deadline = time.monotonic() + 60
+    while not done.is_dir() and killed.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert done.is_dir() and not (tmp_path / "figures.json").exists()
+    main(command[3:])
+    assert contents(tmp_path) == contents(whole)
+
+
+def test_several_processes_give_the_same_bytes(material: Path, whole: Path, tmp_path: Path) -> None:
+    build(tmp_path, made(material), Beside(2))
+    assert contents(tmp_path) == contents(whole)
+
+
+def test_another_seed_gives_other_streams(material: Path, whole: Path, tmp_path: Path) -> None:
+    build(tmp_path, made(material, seed=4), Here())
+    assert contents(tmp_path)["base.jsonl"] != contents(whole)["base.jsonl"]
+
+
+def test_a_corpus_is_not_gone_on_with_by_another_recipe(material: Path, whole: Path) -> None:
+    before = contents(whole)
+    with pytest.raises(RecipeChanged, match="another folder"):
+        build(whole, made(material, seed=4), Here())
+    assert contents(whole) == before
+
+
+def test_what_is_wrong_with_a_corpus_is_told(material: Path, tmp_path: Path) -> None:
+    build(tmp_path, made(material), Here())
+    assert main(["check", str(tmp_path)]) == 0
+    first = rows_of(tmp_path)[0]
+    (tmp_path / first.turns[0].audio_path).unlink()
+    [problem] = problems(tmp_path)
+    assert first.id in problem and "no such file" in problem
+    assert main(["check", str(tmp_path)]) == 1
+
+
+def test_a_shard_that_is_missing_is_told(material: Path, tmp_path: Path) -> None:
+    build(tmp_path, made(material), Here())
+    (tmp_path / "shards" / "00002").rename(tmp_path / "shards" / "00002.part")
+    [problem] = problems(tmp_path)
+    assert "5 of 6 shards" in problem
+
+
+def test_unknown_sub_tasks_end_in_a_line(
+    material: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["build", str(tmp_path), "--material", str(material), "--task", "juggle"]
+    assert main(given) == 1
+    assert "error: there is no sub-task juggle" in capsys.readouterr().err
+
+
+def test_the_page_has_each_stream_with_its_audio_and_a_token_for_each_chunk(
+    whole: Path, tmp_path: Path
+) -> None:
+    assert main(["page", str(whole), "--to", str(tmp_path / "page.html")]) == 0
+    shown = (tmp_path / "page.html").read_text()
+    rows = rows_of(whole)
+    assert shown.count('src="data:audio/flac;base64,') == STREAMS
+    assert all(row.id in shown for row in rows)
+    responses = sum(not turn.is_silent for row in rows for turn in row.turns)
+    assert shown.count("<b title=") == shown.count("<li data-at=") == responses
+    figures = json.loads((whole / "figures.json").read_text())
+    silent = sum(figures["chunks"].values()) - responses
+    assert shown.count("<u title=") == silent
