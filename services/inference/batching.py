@@ -1,7 +1,6 @@
 """Work that is cheaper together: whatever waits shares the next batch."""
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
@@ -15,7 +14,6 @@ class Batcher(Generic[ItemT, ResultT]):
 
     work: one outcome for each item; an error that it raises is that of the whole batch.
     side_by_side: how many batches are worked on at once. largest: how many items one may have.
-    pace_s: the least time between the begin of one and of the next.
     """
 
     def __init__(
@@ -24,13 +22,10 @@ class Batcher(Generic[ItemT, ResultT]):
         *,
         side_by_side: int = 1,
         largest: int = 64,
-        pace_s: float = 0,
     ) -> None:
         self._work = work
         self._side_by_side = side_by_side
         self._largest = largest
-        self._pace_s = pace_s
-        self._next_at = 0.0
         self._waiting: deque[tuple[ItemT, asyncio.Future[ResultT]]] = deque()
         self._running: set[asyncio.Task[None]] = set()
 
@@ -53,11 +48,7 @@ class Batcher(Generic[ItemT, ResultT]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                if (early_s := self._next_at - time.monotonic()) > 0:
-                    await asyncio.sleep(early_s)
-                else:
-                    self._next_at = time.monotonic() + self._pace_s
-                    await self._next_batch()
+                await self._next_batch()
         finally:  # at once, or what is put next would count on this task
             if task := asyncio.current_task():
                 self._running.discard(task)

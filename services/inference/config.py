@@ -16,8 +16,6 @@ class InferenceConfig(ModelSettings):
     encoder_addresses: str = "127.0.0.1:8001"
     decoder_addresses: str = "127.0.0.1:8001"
     resolve_interval_s: float = Field(default=5, gt=0)
-    # A busy process sends once in so long what there is by then; an idle one at once.
-    inference_pace_s: float = Field(default=0.005, ge=0)
     # One attempt; a server that takes longer is not waited for.
     encode_timeout_s: float = Field(default=5, gt=0)
     # All attempts.

@@ -79,7 +79,6 @@ class TritonEncoder:
             self._encode,
             side_by_side=SIDE_BY_SIDE,
             largest=LARGEST_REQUEST,
-            pace_s=config.inference_pace_s,
         )
         self._retiring: set[asyncio.Task[None]] = set()
 

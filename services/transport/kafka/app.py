@@ -36,7 +36,6 @@ class _Transport(driver.Transport):
 class App(faust.App):
     """Faust inside another's event loop: no directory, no web server, no command line."""
 
-    pace_s: float
     _queues: dict[str, asyncio.Queue[Any]]
 
     def follow(self, name: str, queue: asyncio.Queue[Any]) -> None:
@@ -92,7 +91,7 @@ def new_app(config: KafkaConfig, group: str, *, tables: bool) -> App:
         producer_max_batch_size=_BATCH_BYTES,
         producer_max_request_size=MAX_DEAD_LETTER_BYTES,
     )
-    app.pace_s, app._queues = config.kafka_pace_s, {}
+    app._queues = {}
     return app
 
 

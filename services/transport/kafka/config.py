@@ -32,8 +32,6 @@ class KafkaConfig(BaseSettings):
     kafka_session_timeout_s: float = Field(default=6, gt=0)
     # What a killed replica had finished since its last commit is delivered again.
     kafka_commit_interval_s: float = Field(default=1, gt=0)
-    # A busy process sends and fetches once in so long, what there is by then; an idle one at once.
-    kafka_pace_s: float = Field(default=0.005, ge=0)
     # How many messages of one topic a process works on at once.
     kafka_in_flight: int = Field(default=4096, ge=1)
     # While messages wait and none arrives for so long, the consumer hangs and the process ends.

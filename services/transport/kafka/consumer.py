@@ -15,8 +15,6 @@ from faust.types import TP, Message
 from mode import Service, ServiceT
 from mode.utils.futures import maybe_async
 
-from services.transport.kafka.gate import Gate
-
 ResultT = TypeVar("ResultT")
 
 _FETCH_TIMEOUT_S = 1.0
@@ -27,13 +25,11 @@ class _LoopConsumer(driver.AIOKafkaConsumerThread):
     """What Faust has as a thread, as a part of the event loop that everything else runs on.
 
     Two threads of one interpreter hand its lock to and fro with every fetch, and a busy one keeps
-    it from the other for milliseconds. Fetches at intervals while messages come, and at once after
-    a quiet time.
+    it from the other for milliseconds.
     """
 
-    def __init__(self, consumer: "Consumer", pace_s: float, **kwargs: Any) -> None:
+    def __init__(self, consumer: "Consumer", **kwargs: Any) -> None:
         super().__init__(consumer, thread_loop=consumer.loop, **kwargs)
-        self._pace_s = pace_s
 
     async def start(self) -> None:
         self._thread_started.set()
@@ -41,21 +37,6 @@ class _LoopConsumer(driver.AIOKafkaConsumerThread):
 
     async def stop(self) -> None:
         await Service.stop(self)
-
-    async def on_start(self) -> None:
-        await super().on_start()
-        fetcher, gate = self._ensure_consumer()._fetcher, Gate(self._pace_s)
-        fetch = fetcher._proc_fetch_request
-
-        async def fetch_in_turn(*request: Any) -> bool:
-            try:
-                await gate.wait()
-                got: bool = await fetch(*request)
-            except asyncio.CancelledError:
-                return False  # the fetcher awaits what it has cancelled, and expects an answer
-            return got
-
-        fetcher._proc_fetch_request = fetch_in_turn
 
     async def on_stop(self) -> None:
         await self.on_thread_stop()
@@ -151,4 +132,4 @@ class Consumer(driver.Consumer):
         """Leave it to the watchdog: Faust's own check fails on a partition that just came."""
 
     def _new_consumer_thread(self) -> _LoopConsumer:
-        return _LoopConsumer(self, cast(Any, self.app).pace_s, loop=self.loop, beacon=self.beacon)
+        return _LoopConsumer(self, loop=self.loop, beacon=self.beacon)

@@ -12,7 +12,6 @@ from services.core import metrics
 from services.core.errors import Failed, SoundFlowError, Unavailable
 from services.transport.kafka.app import App
 from services.transport.kafka.config import KafkaConfig
-from services.transport.kafka.gate import Gate
 from services.transport.kafka.partition import partition_of
 
 Headers = Sequence[tuple[str, bytes]]
@@ -26,7 +25,6 @@ class Outbox:
     def __init__(self, config: KafkaConfig, app: App) -> None:
         self._config = config
         self._app = app
-        self._gate = Gate(config.kafka_pace_s)
 
     async def send(self, name: str, key: bytes, value: bytes | None, headers: Headers = ()) -> int:
         """Append, and return the position once brokers keep it: the offset, plus one.
@@ -39,7 +37,6 @@ class Outbox:
         started_s = time.monotonic()
         try:
             async with asyncio.timeout(timeout_s):
-                await self._gate.wait()
                 sent = await self._app.producer.send(
                     topic, key, value, partition, None, list(headers)
                 )

@@ -1,7 +1,6 @@
 """Batches of whatever waits: nothing is lost, stuck, or answered with another's result."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 
 import pytest
@@ -15,13 +14,11 @@ class Doubling:
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
-        self.begun: list[float] = []
         self.free = asyncio.Event()
         self.free.set()
 
     async def __call__(self, items: Sequence[int]) -> list[int | Exception]:
         self.batches.append(list(items))
-        self.begun.append(time.monotonic())
         await self.free.wait()
         if 99 in items:
             raise OverflowError("too many")
@@ -67,21 +64,6 @@ async def test_an_item_may_fail_alone_or_a_batch_as_a_whole() -> None:
     for result in both:
         with pytest.raises(OverflowError):
             await result
-
-
-async def test_an_idle_one_begins_at_once_and_a_busy_one_keeps_its_pace() -> None:
-    work = Doubling()
-    batches = Batcher[int, int](work, side_by_side=4, pace_s=0.2)
-    began = time.monotonic()
-    await batches.put(0)
-    assert time.monotonic() - began < 0.15
-    late = []
-    for number in (1, 2, 3):
-        late.append(batches.put(number))
-        await asyncio.sleep(0.01)
-    assert await asyncio.gather(*late) == [2, 4, 6]
-    assert work.batches == [[0], [1, 2, 3]]
-    assert work.begun[1] - work.begun[0] >= 0.19
 
 
 async def test_closing_cancels_what_is_under_way_and_what_waits() -> None:
