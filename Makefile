@@ -4,13 +4,15 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 REPLICAS ?= 1
 MODEL    ?= cascade
+STREAMS  ?= 500
+CORPUS   ?= data/corpus
 PROTOS := $(wildcard protos/soundflow/v1/*.proto)
 STUBS  := services/core/generated
 
 .DEFAULT_GOAL := help
 .PHONY: help install models run demo listen test check format protos protos-check protos-release lock \
         helm-lint helm-server-check helm-schema stack-fetch export \
-        eval-asr eval-sounds evaluate bench-embedded bench-pipeline bench-churn bench-hour bench-hours bench-batch bench-gpu bench-load screenshot clean
+        corpus evaluate eval-asr eval-sounds evaluate bench-embedded bench-pipeline bench-churn bench-hour bench-hours bench-batch bench-gpu bench-load screenshot clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -111,6 +113,12 @@ eval-asr: models ## word errors and delays of live transcription, against the sa
 
 eval-sounds: models ## recall and false alarms of proactive help on recorded sounds
 	@$(BIN)/python -m bench.eval_sounds
+
+corpus: models ## build a corpus of training streams from recorded sounds and speech; STREAMS=500 CORPUS=data/corpus
+	@test -e data/material.csv || $(BIN)/python -m bench.corpus_material
+	@$(BIN)/python -m training.corpus build $(CORPUS) --material data/material.csv --streams $(STREAMS)
+	@$(BIN)/python -m training.corpus check $(CORPUS)
+	@$(BIN)/python -m training.corpus page $(CORPUS)
 
 evaluate: $(if $(filter cascade,$(MODEL)),models) ## what a model does, as one JSON and one page; MODEL=cascade OPTIONS="--to … --corpus …"
 	@$(BIN)/python -m training.evaluate $(MODEL) $(OPTIONS)
