@@ -10,6 +10,7 @@ from pathlib import Path
 
 from soundflow.checkpoint import CheckpointError
 from soundflow.checkpoint.folder import open_checkpoint
+from soundflow.unified.loading import settings_for
 from training.data import open_sources
 from training.loop import Keeping, PlanChanged, train
 from training.plan import Plan
@@ -35,7 +36,8 @@ def main() -> None:
     keeping = Keeping(folder=given.to, every=given.every, kept=given.kept, workers=given.workers)
     try:
         checkpoint = open_checkpoint(given.start)
-        sources = open_sources(given.data, checkpoint.control, checkpoint.read_tokenizer())
+        text_tokens, settings = checkpoint.read_tokenizer(), settings_for(checkpoint)
+        sources = open_sources(given.data, checkpoint.control, text_tokens, settings)
         with joined() as processes:
             train(plan, sources, keeping, processes)
     except (CheckpointError, PlanChanged, ValueError) as error:

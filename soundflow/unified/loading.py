@@ -31,7 +31,7 @@ def decoder_of(
     ModelMissing, ModelDamaged. settings: None = the default ones, in as many positions as the
     model has.
     """
-    settings = settings or _settings_for(checkpoint)
+    settings = settings or settings_for(checkpoint)
     weights, device = WeightFormat(runtime.weights), _device(runtime)
     text_tokens = checkpoint.read_tokenizer()
     model = checkpoint.make_decoder(_dtype(runtime), device, weights).requires_grad_(False).eval()
@@ -43,7 +43,8 @@ def decoder_of(
     return UnifiedDecoder(model, cache, checkpoint.control, text_tokens, settings, name=name)
 
 
-def _settings_for(checkpoint: Checkpoint) -> UnifiedSettings:
+def settings_for(checkpoint: Checkpoint) -> UnifiedSettings:
+    """Return the usual settings, in as many positions as a model has. ModelDamaged."""
     usual = UnifiedSettings()
     positions = min(usual.positions, checkpoint.decoder_config.max_positions)
     try:
