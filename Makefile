@@ -12,7 +12,8 @@ STUBS  := services/core/generated
 .DEFAULT_GOAL := help
 .PHONY: help install models run demo listen test check format protos protos-check protos-release lock \
         helm-lint helm-server-check helm-schema stack-fetch export \
-        corpus evaluate eval-asr eval-sounds evaluate bench-embedded bench-pipeline bench-churn bench-hour bench-hours bench-batch bench-gpu bench-load screenshot clean
+        corpus evaluate eval-asr eval-sounds bench-embedded bench-pipeline bench-churn bench-load \
+        bench-hour bench-hours bench-batch bench-gpu bench-faults up ps down screenshot clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 
 from soundflow.audio import CHUNK_MS
-from training.compose import compose
 from training.data import KINDS
 from training.material import MaterialMissing, read_material
 from training.recordings import Split
@@ -171,14 +170,7 @@ def _stream(
 def _saved(
     order: Order, number: int, task: SubTask, plan: Plan, seed: int, figures: Figures
 ) -> Row:
-    stream = compose(
-        plan.foreground,
-        seed,
-        background=plan.background,
-        ambient=plan.ambient,
-        noises=plan.noises,
-        composition=plan.composition,
-    )
+    stream = plan.composed(seed)
     row_id = f"{order.shard:05}/{number:07}-{task.name}"
     row = save_stream(stream, order.folder, row_id, scene_type=task.ability, system=plan.system)
     figures.streams[task.name] += 1

@@ -75,11 +75,7 @@ class TritonEncoder:
         self._config = config
         self._addresses = Addresses(config.encoders)
         self._servers: dict[str, _Server] = {}
-        self._batches = Batcher(
-            self._encode,
-            side_by_side=SIDE_BY_SIDE,
-            largest=LARGEST_REQUEST,
-        )
+        self._batches = Batcher(self._encode, side_by_side=SIDE_BY_SIDE, largest=LARGEST_REQUEST)
         self._retiring: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -115,24 +111,16 @@ class TritonEncoder:
     async def _encode(self, asked: Sequence[_Asked]) -> list[_Encoded | Exception]:
         """Send one request until a server answers it."""
         batch = [(one.chunk, one.state) for one in asked]
-        with metrics.INFERENCE_SECONDS.labels(*LABELS).time():
-            try:
-                return await self._ask(batch)
-            except _ServerFailed:
-                metrics.INFERENCE_RETRIES.labels(*LABELS).inc()
-            return await self._ask_again(batch, asked[0].give_up_at - time.monotonic())
-
-    async def _ask_again(
-        self, batch: Sequence[tuple[Chunk, bytes]], patience_s: float
-    ) -> list[_Encoded | Exception]:
+        patience_s = max(asked[0].give_up_at - time.monotonic(), 0)
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(_ServerFailed),
-            stop=stop_after_delay(max(patience_s, 0)),
+            stop=stop_after_delay(patience_s),
             wait=wait_random_exponential(multiplier=0.05, max=1),
             before_sleep=_note_retry,
         )
         try:
-            return await attempts(self._ask, batch)
+            with metrics.INFERENCE_SECONDS.labels(*LABELS).time():
+                return await attempts(self._ask, batch)
         except RetryError as error:
             metrics.INFERENCE_ERRORS.labels(*LABELS).inc()
             cause = error.last_attempt.exception()

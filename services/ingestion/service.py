@@ -4,10 +4,7 @@ import asyncio
 import dataclasses
 import secrets
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from services.core import metrics
 from services.core.clock import unix_us
@@ -43,6 +40,7 @@ from services.ingestion.live import LiveSession
 from services.ingestion.outbox import Outbox
 from services.ingestion.records import Closing, check_token, digest, new_token
 from services.ingestion.resuming import Claim, Resumed, Resuming
+from services.ingestion.sending import send
 from services.state.behind import WriteBehind
 from services.state.port import Fenced, SessionRecord, SessionStore
 from services.transport.port import Delivered, History, Holders, Topic
@@ -183,7 +181,7 @@ class IngestionService:
         session.chunks = max(session.chunks, chunk.index + 1)
         metrics.AUDIO_SECONDS.inc(chunk.samples / SAMPLE_RATE_HZ)
         message = AudioMessage(chunk, unix_us())
-        session.sending = self._background.start(self._send(session, message))
+        session.sending = self._background.start(send(self.audio, session, message))
         # Whoever is cancelled here leaves no doubt whether the chunk was sent.
         await asyncio.shield(session.sending)
 
@@ -281,22 +279,6 @@ class IngestionService:
         if record.closed:  # and the record of events does not say so
             reason = CloseReason(record.closed)
             self._held.end(session, SessionClosed(reason, session.chunks, record.newest_turn))
-
-    async def _send(self, session: LiveSession, message: AudioMessage) -> None:
-        try:
-            await self.audio.send(message)
-        except Unavailable:
-            await self._send_again(session, message)
-
-    async def _send_again(self, session: LiveSession, message: AudioMessage) -> None:
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(Unavailable),
-            wait=wait_random_exponential(multiplier=0.05, max=1),
-            stop=lambda _: session.ended.is_set(),
-            reraise=True,
-        )
-        with suppress(Unavailable):  # it ended meanwhile
-            await retrying(self.audio.send, message)
 
     async def _wait_for(self, closing: Sequence[asyncio.Task[None] | None]) -> None:
         """Wait until the platform knows, but not for a part of it that is away."""

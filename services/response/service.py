@@ -110,13 +110,16 @@ class ResponseService:
         return session
 
     async def _forget_idle(self) -> None:
-        """Let go of sessions that have moved to other replicas; the record finds them again."""
         while True:
             await asyncio.sleep(IDLE_S / 2)
-            since_s = time.monotonic() - IDLE_S
-            for session_id, session in list(self._sessions.items()):
-                if session.touched_s < since_s and not session.speaking:
-                    del self._sessions[session_id]
+            self.forget_idle(IDLE_S)
+
+    def forget_idle(self, idle_s: float) -> None:
+        """Let go of sessions that have moved to other replicas; the record finds them again."""
+        since_s = time.monotonic() - idle_s
+        for session_id, session in list(self._sessions.items()):
+            if session.touched_s < since_s and not session.speaking:
+                del self._sessions[session_id]
 
     def _known(self, record: SessionRecord) -> _Session:
         finished = frozenset(past.turn for past in record.turns)

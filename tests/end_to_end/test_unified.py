@@ -1,7 +1,7 @@
 """The unified model, from a folder as it is published, through the running platform."""
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -22,18 +22,13 @@ from tests.end_to_end.platform import Event, running
 from tests.golden.greedy import greedy_turns
 from tests.soundflow.checkpoint.folders import GOLDEN_INSTRUCTION
 
-pytestmark = pytest.mark.one_process("its model is a folder of this run")
+pytestmark = [
+    pytest.mark.one_process("its model is a folder of this run"),
+    pytest.mark.usefixtures("one_torch_thread"),
+]
 
 CHUNKS = len(golden.features_prefix())
 PADDED_SAMPLES = 4320  # of the clip's last chunk; the platform pads it too
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from soundflow.audio import Chunk
 from soundflow.decoder import Speaking, Spoken, Verdict
@@ -21,12 +20,12 @@ from tests import golden
 from tests.soundflow.checkpoint.folders import GOLDEN_INSTRUCTION
 from tests.waiting import DEADLINE_S
 
-PROMPTS = Path(__file__).parents[1] / "data" / "prompts"
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
+PROMPTS = Path(__file__).parents[1] / "data" / "prompts"
 
 # How far a batch may move a number: matrix products of other sizes round otherwise.
 ROUNDING = 1e-5
-
 
 EVERY_MODEL = ["null", "unified", pytest.param("cascade", marks=pytest.mark.models)]
 
@@ -35,15 +34,6 @@ def loaded(name: str, request: pytest.FixtureRequest) -> Model:
     if name == "unified":
         return load_model(str(request.getfixturevalue("golden_folder")))
     return load_model(name)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Let torch not wait for threads that so small a model has no use for."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module", params=EVERY_MODEL)

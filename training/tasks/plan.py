@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from soundflow.audio import SAMPLE_RATE_HZ, Pcm
-from training.compose import Composition, Cue, Part
+from training.compose import Composition, Cue, Part, Stream, compose
 from training.material import Material, Prompt, Sound, text_source
 from training.recordings import Recording, read_pcm
 from training.synth import Booth, Speaker
@@ -41,6 +41,17 @@ class Plan:
     noises: tuple[Part, Part] | None = None
     composition: Composition = field(default_factory=Composition)
     kind: str = "base"
+
+    def composed(self, seed: int) -> Stream:
+        """Return the stream."""
+        return compose(
+            self.foreground,
+            seed,
+            background=self.background,
+            ambient=self.ambient,
+            noises=self.noises,
+            composition=self.composition,
+        )
 
 
 @dataclass(frozen=True, slots=True)

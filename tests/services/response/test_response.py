@@ -296,6 +296,27 @@ async def test_decisions_on_a_closed_session_are_dropped_and_nothing_is_kept(rig
     assert list(rig.service._sessions) == ["b"]
 
 
+async def test_a_session_that_moved_away_is_forgotten_unless_it_speaks_and_found_again(
+    rig: Rig,
+) -> None:
+    await rig.open("a")
+    rig.turns.go_on.clear()
+    rig.turns.pieces["a", 1] = [Piece(1, 0, "one"), ENDED]
+    await rig.decide("a", 0, 1)
+    await rig.told("a", 2)
+    rig.service.forget_idle(idle_s=0)
+    assert list(rig.service._sessions) == ["a"]
+    rig.turns.go_on.set()
+    await rig.told("a", 4)
+    await until(lambda: not rig.service._sessions["a"].speaking)
+    rig.service.forget_idle(idle_s=60)
+    assert list(rig.service._sessions) == ["a"]
+    rig.service.forget_idle(idle_s=0)
+    assert not rig.service._sessions
+    await rig.decide("a", 1)
+    assert (await rig.told("a", 5))[-1] == DecisionMade(1, 800, SILENT, 250.0)
+
+
 async def test_a_session_that_a_service_gave_up_is_closed_with_a_reason(rig: Rig) -> None:
     await rig.open("a")
     await rig.store.update("a", lambda old: dataclasses.replace(old, last_index=4))

@@ -1,7 +1,5 @@
 """From the published folder alone to the published model's own words: nothing else is given."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -14,15 +12,9 @@ from tests import golden
 from tests.golden.greedy import greedy_turns
 from tests.soundflow.checkpoint.folders import write_published
 
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
 SECOND_OF_SILENCE = 3 * CHUNK_SAMPLES  # in whole chunks
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module", params=["stacked", "interleaved"])

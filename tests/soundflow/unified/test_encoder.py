@@ -1,5 +1,4 @@
 import struct
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -17,15 +16,6 @@ from tests import golden
 from tests.golden import published
 
 TINY = EncoderConfig(mels=80, width=16, layers=2, heads=2, ffn=32, output_width=12)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Let torch not wait for threads that such small products have no use for."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

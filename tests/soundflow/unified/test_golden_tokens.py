@@ -1,7 +1,6 @@
 """The published model's own tokens, one session alone and among others; see tests/golden/README."""
 
 import random
-from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
@@ -16,14 +15,6 @@ from tests.golden import published, published_decoder
 
 AUDIO_BEGIN, PAD, ASSISTANT = 151647, 151608, 151602
 LOGITS_WITHIN = 1e-3
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @cache

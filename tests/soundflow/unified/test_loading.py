@@ -1,6 +1,5 @@
 """How a checkpoint is run: in which type, for how many, and what is said where it cannot be."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,14 +14,6 @@ from soundflow.unified.loading import decoder_of, encoder_of
 from soundflow.unified.quantised import QuantisedLinear, WeightFormat
 from soundflow.unified.runtime import Runtime
 from tests import golden
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

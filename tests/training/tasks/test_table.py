@@ -6,7 +6,7 @@ import pytest
 
 from soundflow.audio import CHUNK_SAMPLES
 from tests.training.studio import SPEECH, made_studio
-from training.compose import Role, Stream, compose
+from training.compose import Role, Stream
 from training.data import KINDS
 from training.recordings import Split
 from training.tasks.plan import Plan, Studio
@@ -27,17 +27,6 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
 def planned(studio: Studio, name: str, seed: int) -> Plan:
     [task] = named([name])
     return task.plan(studio, np.random.default_rng(seed))
-
-
-def composed(plan: Plan, seed: int = 0) -> Stream:
-    return compose(
-        plan.foreground,
-        seed,
-        background=plan.background,
-        ambient=plan.ambient,
-        noises=plan.noises,
-        composition=plan.composition,
-    )
 
 
 def said(stream: Stream) -> list[str]:
@@ -75,7 +64,7 @@ def test_a_sub_task_gives_the_same_stream_for_the_same_seed_and_others_for_other
     streams = set()
     for seed in SEEDS:
         plan, again = planned(studio, name, seed), planned(studio, name, seed)
-        stream, same = composed(plan, seed), composed(again, seed)
+        stream, same = plan.composed(seed), again.composed(seed)
         np.testing.assert_array_equal(stream.pcm_S, same.pcm_S)
         assert stream.timeline == same.timeline and plan.system == again.system
         assert plan.system and plan.kind in KINDS
@@ -88,7 +77,7 @@ def test_a_sub_task_gives_the_same_stream_for_the_same_seed_and_others_for_other
 def test_whatever_is_answered_is_answered_as_soon_as_it_is_over(studio: Studio, name: str) -> None:
     for seed in SEEDS:
         plan = planned(studio, name, seed)
-        stream = composed(plan, seed)
+        stream = plan.composed(seed)
         whole = {
             response_chunk(placed.end)
             for placed, part in zip(stream.placed, plan.foreground, strict=False)
@@ -104,7 +93,7 @@ def test_whatever_is_answered_is_answered_as_soon_as_it_is_over(studio: Studio, 
 def test_transcripts_say_every_word_once_in_order(studio: Studio, name: str) -> None:
     for seed in SEEDS:
         plan = planned(studio, name, seed)
-        assert " ".join(said(composed(plan))) == " ".join(heard(plan))
+        assert " ".join(said(plan.composed(0))) == " ".join(heard(plan))
         assert (plan.noises is not None) or name != "asr-noisy"
         assert (plan.composition.channel.line_share == 1.0) is (name == "asr-telephone")
 
@@ -116,19 +105,19 @@ def test_counting_says_each_number_when_its_sound_is_over(studio: Studio) -> Non
         assert len({part.recording.label for part in counted}) == 1
         label = counted[0].recording.label
         assert heard(plan).count(label) == len(counted) >= 2
-        assert said(composed(plan)) == [f"{n}." for n in range(1, len(counted) + 1)]
+        assert said(plan.composed(0)) == [f"{n}." for n in range(1, len(counted) + 1)]
 
 
 def test_translations_are_those_of_what_was_heard(studio: Studio) -> None:
     english = {spanish: text for text, spanish in SPEECH}
     for seed in SEEDS:
         plan = planned(studio, "from-english", seed)
-        assert said(composed(plan)) == [SPANISH[text] for text in heard(plan)]
+        assert said(plan.composed(0)) == [SPANISH[text] for text in heard(plan)]
         plan = planned(studio, "into-english", seed)
-        assert said(composed(plan)) == [english[text] for text in heard(plan)]
+        assert said(plan.composed(0)) == [english[text] for text in heard(plan)]
         plan = planned(studio, "by-sentence", seed)
-        assert " ".join(said(composed(plan))) == " ".join(SPANISH[text] for text in heard(plan))
-        assert len(said(composed(plan))) == 2 * len(plan.foreground)
+        assert " ".join(said(plan.composed(0))) == " ".join(SPANISH[text] for text in heard(plan))
+        assert len(said(plan.composed(0))) == 2 * len(plan.foreground)
 
 
 def test_translation_is_silent_before_it_is_asked_for_and_after_it_is_stopped(
@@ -159,13 +148,13 @@ def test_only_dangers_are_warned_of(studio: Studio) -> None:
             plan = planned(studio, task, seed)
             dangers = [label for label in heard(plan) if warnings[label]]
             assert [fit(names[label]) for label in dangers] == [True]
-            stream = composed(plan)
+            stream = plan.composed(0)
             assert said(stream) == [warnings[label] for label in dangers]
             assert {each.answer.emotion for each in stream.timeline.responses} == {"urgent"}
             assert plan.kind == "proactive"
     for seed in SEEDS:
         plan = planned(studio, "look-alikes", seed)
-        assert not said(composed(plan)) and not any(warnings[label] for label in heard(plan))
+        assert not said(plan.composed(0)) and not any(warnings[label] for label in heard(plan))
         assert plan.kind == "silent"
 
 
@@ -185,7 +174,7 @@ def test_what_is_asked_again_was_said_three_rounds_back(studio: Studio) -> None:
         assert len(plan.foreground) >= 4
         told = plan.foreground[0].recording.label.rstrip(".")
         key = told.split()[-1]
-        assert key in said(composed(plan))[-1]
+        assert key in said(plan.composed(0))[-1]
         assert key not in plan.foreground[-1].recording.label
         assert plan.kind == "history"
 
@@ -193,7 +182,7 @@ def test_what_is_asked_again_was_said_three_rounds_back(studio: Studio) -> None:
 def test_a_reply_to_feelings_has_their_emotion(studio: Studio) -> None:
     emotions = set()
     for seed in range(30):
-        stream = composed(planned(studio, "emotion", seed))
+        stream = planned(studio, "emotion", seed).composed(0)
         emotions |= {response.answer.emotion for response in stream.timeline.responses}
     assert {"happy", "sad", "surprise"} <= emotions
 
@@ -212,7 +201,7 @@ def test_answers_that_are_called_off_do_not_come(studio: Studio) -> None:
 @pytest.mark.parametrize("name", ["behind", "describe"])
 def test_what_is_said_of_a_place_is_to_be_heard(studio: Studio, name: str) -> None:
     for seed in SEEDS:
-        stream = composed(planned(studio, name, seed))
+        stream = planned(studio, name, seed).composed(0)
         behind = [
             each.recording.label
             for each in stream.placed
@@ -225,6 +214,6 @@ def test_what_is_said_of_a_place_is_to_be_heard(studio: Studio, name: str) -> No
 def test_each_sub_task_can_be_made_in_each_split(tmp_path: Path, split: Split) -> None:
     other = made_studio(tmp_path, split)
     for task in TABLE:
-        stream = composed(task.plan(other, np.random.default_rng(1)))
+        stream = task.plan(other, np.random.default_rng(1)).composed(0)
         assert stream.split is split
         assert len(stream.pcm_S) % CHUNK_SAMPLES == 0
