@@ -12,7 +12,7 @@ import soundfile
 
 from bench import asr_data, sounds_data
 from soundflow.cascade.policy import POLICY
-from training.material import COLUMNS
+from training.corpora.material import COLUMNS
 
 ROOT = Path(__file__).parents[1] / "data"
 TABLE = ROOT / "material.csv"

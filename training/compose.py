@@ -11,11 +11,11 @@ from enum import StrEnum
 import numpy as np
 
 from soundflow.audio import CHUNK_SAMPLES, SAMPLE_RATE_HZ, Pcm
-from training.channel import CLEAR, Channel, carried
-from training.mixing import add, at_level, faded, tiled
-from training.recordings import Recording, Split
-from training.tfjp import tfjp
-from training.timeline import Answer, Response, Timeline, response_chunk
+from training.composition.channel import CLEAR, Channel, carried
+from training.composition.mixing import add, at_level, faded, tiled
+from training.composition.timeline import Answer, Response, Timeline, response_chunk
+from training.curation.recordings import Recording, Split
+from training.curation.tfjp import tfjp
 
 LOUDEST = 0.99
 
@@ -33,7 +33,7 @@ class Role(StrEnum):
 class Cue:
     """Something in a clip that is answered. end: the sample after its evidence; -1 = the clip's.
 
-    joins: as in `training.timeline.Response`.
+    joins: as in `training.composition.timeline.Response`.
     """
 
     answer: Answer

@@ -14,14 +14,14 @@ from pathlib import Path
 from soundflow.audio import AudioError
 from soundflow.cascade.whisper_model import WhisperError
 from soundflow.checkpoint import CheckpointError
-from training.build import build, recipe
-from training.checking import problems
-from training.listening import chosen, page
-from training.recordings import Split
-from training.shards import Figures
+from training.corpora.build import build, recipe
+from training.corpora.checking import problems
+from training.corpora.listening import chosen, page
+from training.corpora.shards import Figures
+from training.corpora.workers import workers
+from training.curation.recordings import Split
+from training.speech.voices import VoiceError
 from training.tasks.table import SHARES, TABLE
-from training.voices import VoiceError
-from training.workers import workers
 
 LISTENING = "listening.html"
 STREAMS_OF_A_SHARD = 50

@@ -12,9 +12,9 @@ import numpy as np
 import soundfile
 
 from soundflow.audio import SAMPLE_RATE_HZ, AudioError, Pcm
-from training.picture import draw_clips
-from training.recordings import read_pcm, seconds
-from training.tfjp import Curated, UnusableClipError, tfjp
+from training.composition.picture import draw_clips
+from training.curation.recordings import read_pcm, seconds
+from training.curation.tfjp import Curated, UnusableClipError, tfjp
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,11 +14,18 @@ from soundflow.audio import CHUNK_SAMPLES, Pcm
 from soundflow.unified.prompts import NO_PROMPT
 from soundflow.unified.settings import UnifiedSettings
 from soundflow.unified.tokens import ControlTokens, TextTokens
-from training.example import Example, Source
-from training.recordings import read_pcm
-from training.rows import AnyRow, OfflineRow, Row, parse
-from training.sequence import Parts, TokenSequence, offline, sequences
-from training.timeline import Answer, Queueing, Response, Timeline, drains, response_chunk
+from training.composition.rows import AnyRow, OfflineRow, Row, parse
+from training.composition.sequence import Parts, TokenSequence, offline, sequences
+from training.composition.timeline import (
+    Answer,
+    Queueing,
+    Response,
+    Timeline,
+    drains,
+    response_chunk,
+)
+from training.curation.recordings import read_pcm
+from training.learning.example import Example, Source
 
 KINDS = ("base", "history", "silent", "proactive")
 # Transcripts: what falls due while a queue fills is said in one.
@@ -40,7 +47,7 @@ class Heard:
 
 
 class RowSource:
-    """Implement `training.example.Source` over one file of rows.
+    """Implement `training.learning.example.Source` over one file of rows.
 
     settings: of the sessions that the model is to hold; by them long streams are cut.
     seed: of the queues and pauses, which are the same each time a row is asked for.

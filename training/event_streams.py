@@ -17,15 +17,15 @@ from tqdm import tqdm
 from soundflow.interaction import Ability
 from soundflow.unified.prompts import STANDARD_PROMPTS
 from training.compose import Cue, Role, compose
-from training.endpoint_planner import EndpointConfig, EndpointPlanner
-from training.events import Grounding, parts_of
-from training.recordings import Split, read_manifest
-from training.retrieval import Library
-from training.rows import Row, write_rows
-from training.saved import save_stream
-from training.scenario import GrammarPlanner, Planner, SubEvent
-from training.tagging import RememberingTagger, YamnetTagger
-from training.timeline import Answer
+from training.composition.rows import Row, write_rows
+from training.composition.saved import save_stream
+from training.composition.timeline import Answer
+from training.curation.endpoint_planner import EndpointConfig, EndpointPlanner
+from training.curation.events import Grounding, parts_of
+from training.curation.recordings import Split, read_manifest
+from training.curation.retrieval import Library
+from training.curation.scenario import GrammarPlanner, Planner, SubEvent
+from training.curation.tagging import RememberingTagger, YamnetTagger
 
 BAG = 20  # annotations that one scenario is planned from
 KEY_VARIABLE = "SOUNDFLOW_PLANNER_KEY"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.batch import Batch, Targets
+from training.learning.batch import Batch, Targets
 
 STREAM_WEIGHT = 1.0  # λ
 

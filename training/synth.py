@@ -16,8 +16,8 @@ from soundflow.cascade.whisper_model import MELS, TimedWord, WhisperModel, Whisp
 from soundflow.checkpoint import locate
 from soundflow.frontend import Carry, whisper_log_mel, whisper_mel
 from training.evaluation.words import comparable, word_errors
-from training.spoken import spoken
-from training.voices import Manner, Voice, installed_voices
+from training.speech.spoken import spoken
+from training.speech.voices import Manner, Voice, installed_voices
 
 MOST_WER = 0.10
 RETRIES = 2

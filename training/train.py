@@ -12,9 +12,9 @@ from soundflow.checkpoint import CheckpointError
 from soundflow.checkpoint.folder import open_checkpoint
 from soundflow.unified.loading import settings_for
 from training.data import open_sources
-from training.loop import Keeping, PlanChanged, train
-from training.plan import Plan
-from training.processes import joined
+from training.learning.loop import Keeping, PlanChanged, train
+from training.learning.plan import Plan
+from training.learning.processes import joined
 from training.stages import STAGES
 
 

@@ -8,8 +8,8 @@ import soundfile
 from soundflow.audio import CHUNK_SAMPLES, SAMPLE_RATE_HZ
 from soundflow.unified.tokens import ControlTokens, TextTokens
 from tests.soundflow.unified.byte_bpe import byte_bpe
-from training.rows import SILENT, Row, Turn
-from training.sequence import Parts
+from training.composition.rows import SILENT, Row, Turn
+from training.composition.sequence import Parts
 
 CONTROL = ControlTokens()
 PARTS = Parts(CONTROL, TextTokens(byte_bpe(), CONTROL))

@@ -6,8 +6,8 @@ import numpy as np
 
 from soundflow.audio import SAMPLE_RATE_HZ, Pcm
 from soundflow.cascade.whisper_model import TimedWord
+from training.speech.voices import Manner
 from training.synth import Booth
-from training.voices import Manner
 
 MS_OF_A_WORD = 200
 

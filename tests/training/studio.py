@@ -9,8 +9,8 @@ import soundfile
 from soundflow.audio import SAMPLE_RATE_HZ
 from soundflow.cascade.policy import POLICY
 from tests.training.echo import Echo
-from training.material import COLUMNS, read_material
-from training.recordings import Split, split_of
+from training.corpora.material import COLUMNS, read_material
+from training.curation.recordings import Split, split_of
 from training.tasks.plan import Studio
 
 ADVICE = {row.name: row.advice for row in POLICY}

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.training.studio import write_material
-from training.build import RecipeChanged, build, recipe
-from training.checking import problems
+from training.composition.rows import Row, read_rows
+from training.corpora.build import RecipeChanged, build, recipe
+from training.corpora.checking import problems
+from training.corpora.shards import Recipe
+from training.corpora.workers import Beside, Here
 from training.corpus import main
-from training.recordings import Split
-from training.rows import Row, read_rows
-from training.shards import Recipe
-from training.workers import Beside, Here
+from training.curation.recordings import Split
 
 SOUNDS = ("narrate", "count", "conditional", "distress", "look-alikes")
 STREAMS, PER_SHARD = 24, 4

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from soundflow.audio import SAMPLE_RATE_HZ, Pcm
-from training.channel import (
+from training.composition.channel import (
     CLEAR,
     LINE_CODECS,
     WIDE_CODECS,
@@ -15,7 +15,7 @@ from training.channel import (
     reverberated,
     telephoned,
 )
-from training.recordings import read_pcm
+from training.curation.recordings import read_pcm
 
 PROMPT = Path(__file__).parents[1] / "data" / "prompts" / "conf-invalid.flac"
 

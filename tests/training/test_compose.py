@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from soundflow.audio import CHUNK_SAMPLES, SAMPLE_RATE_HZ, Pcm
-from training.channel import Channel
 from training.compose import Composition, Cue, Part, Role, Stream, compose
+from training.composition.channel import Channel
+from training.composition.mixing import QUIETEST_DB, at_level, faded, level_db, tiled
+from training.composition.rows import broken_rows, read_rows, write_rows
+from training.composition.saved import save_stream
+from training.composition.timeline import Answer
+from training.curation.recordings import Recording, Split, read_pcm, split_of
 from training.data import hear
-from training.mixing import QUIETEST_DB, at_level, faded, level_db, tiled
-from training.recordings import Recording, Split, read_pcm, split_of
-from training.rows import broken_rows, read_rows, write_rows
-from training.saved import save_stream
-from training.timeline import Answer
 
 DATA = Path(__file__).parents[1] / "data"
 

@@ -8,10 +8,10 @@ from soundflow.audio import CHUNK_SAMPLES
 from soundflow.unified.prompts import NO_PROMPT
 from soundflow.unified.settings import UnifiedSettings
 from tests.training.corpus import CONTROL, PARTS, made_row
+from training.composition.rows import SILENT, OfflineRow, Row, Turn, write_rows
+from training.composition.sequence import TokenSequence, read
+from training.composition.timeline import Answer, Response
 from training.data import RowSource, hear, open_sources
-from training.rows import SILENT, OfflineRow, Row, Turn, write_rows
-from training.sequence import TokenSequence, read
-from training.timeline import Answer, Response
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tests.training.test_scenario import BAG
-from training.endpoint_planner import EndpointConfig, EndpointPlanner
-from training.scenario import GrammarPlanner, Scenario
+from training.curation.endpoint_planner import EndpointConfig, EndpointPlanner
+from training.curation.scenario import GrammarPlanner, Scenario
 
 KEY = "sk-very-secret"
 EVENTS = [

@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from training.composition.rows import Row, broken_rows, read_rows
+from training.curation.recordings import Recording, Split, split_of, write_manifest
 from training.data import hear
 from training.event_streams import main
-from training.recordings import Recording, Split, split_of, write_manifest
-from training.rows import Row, broken_rows, read_rows
 
 SOUNDS = Path(__file__).parents[1] / "data" / "sounds"
 TRAIN = [name for name in map(str, range(50)) if split_of(name) is Split.TRAIN]

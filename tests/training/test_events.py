@@ -8,12 +8,12 @@ from soundflow.audio import SAMPLE_RATE_HZ, AudioError, Pcm
 from soundflow.cascade.sound_classes import CLASS_NAMES, places
 from soundflow.cascade.vocabulary import SoundGroup, resolve_sound
 from training.compose import Cue, Role, compose
-from training.events import Check, Decision, Grounded, Grounding, Step, parts_of, verify
-from training.recordings import Recording, Split, read_pcm, split_of
-from training.retrieval import Library, similarity
-from training.scenario import GrammarPlanner, Query, Scenario, SubEvent
-from training.tagging import RememberingTagger, Scores, YamnetTagger, score_of
-from training.timeline import Answer
+from training.composition.timeline import Answer
+from training.curation.events import Check, Decision, Grounded, Grounding, Step, parts_of, verify
+from training.curation.recordings import Recording, Split, read_pcm, split_of
+from training.curation.retrieval import Library, similarity
+from training.curation.scenario import GrammarPlanner, Query, Scenario, SubEvent
+from training.curation.tagging import RememberingTagger, Scores, YamnetTagger, score_of
 
 DATA = Path(__file__).parents[1] / "data"
 TRAIN = [name for name in map(str, range(200)) if split_of(name) is Split.TRAIN]

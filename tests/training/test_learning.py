@@ -12,12 +12,12 @@ from soundflow.checkpoint.folder import open_checkpoint
 from soundflow.interaction import SessionSpec
 from soundflow.models import load_model
 from tests.training.tiny import write_start
+from training.composition.rows import SILENT, Row, Turn, write_rows
 from training.data import hear, open_sources
 from training.evaluation.subject import ModelSubject
-from training.loop import Keeping, train
-from training.plan import Plan
-from training.processes import Processes
-from training.rows import SILENT, Row, Turn, write_rows
+from training.learning.loop import Keeping, train
+from training.learning.plan import Plan
+from training.learning.processes import Processes
 from training.stages import SCRATCH
 
 TRAINED, UNHEARD = 48, 8

@@ -11,8 +11,8 @@ from soundflow.unified.sampling import GREEDY
 from tests.soundflow.unified.hashed_model import text_tokens
 from tests.soundflow.unified.told_model import LETTER, RESPOND, SILENT, Reply
 from tests.soundflow.unified.told_stage import CONTROL, Stage
-from training.sequence import Parts, TokenSequence, sequences
-from training.timeline import Answer, Drain
+from training.composition.sequence import Parts, TokenSequence, sequences
+from training.composition.timeline import Answer, Drain
 
 SPEC = SessionSpec("talk", frozenset({Ability.CHAT}))
 PARTS = Parts(CONTROL, text_tokens())

@@ -12,9 +12,9 @@ from safetensors.torch import load_file, save_file
 from soundflow.checkpoint.folder import open_checkpoint
 from tests.training.tiny import write_start
 from tests.training.tiny_run import run
-from training.journal import LOG, told
-from training.loop import PlanChanged
-from training.saving import WEIGHTS
+from training.learning.journal import LOG, told
+from training.learning.loop import PlanChanged
+from training.learning.saving import WEIGHTS
 
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")

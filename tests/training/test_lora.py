@@ -7,13 +7,13 @@ from safetensors.torch import load_file
 
 from soundflow.checkpoint.folder import open_checkpoint
 from tests.training.tiny import Noise, collate, network, write_start
-from training.journal import LOG, told
-from training.loop import Keeping, open_network, train
-from training.lora import MARK, adapt, merged
-from training.optimiser import choose
-from training.plan import Plan
-from training.processes import Processes
-from training.saving import LEARNT
+from training.learning.journal import LOG, told
+from training.learning.loop import Keeping, open_network, train
+from training.learning.lora import MARK, adapt, merged
+from training.learning.optimiser import choose
+from training.learning.plan import Plan
+from training.learning.processes import Processes
+from training.learning.saving import LEARNT
 from training.stages import ADAPTER, STREAMING
 
 ALONE = Processes(0, 1, torch.device("cpu"))

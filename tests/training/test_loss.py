@@ -8,10 +8,10 @@ from torch.nn import functional
 
 from soundflow.unified.encoder import features_live
 from tests.training.tiny import CONTROL, Noise, collate, network
-from training.batch import Batch, Targets
-from training.example import Example
+from training.learning.batch import Batch, Targets
+from training.learning.example import Example
+from training.learning.network import Network
 from training.loss import losses
-from training.network import Network
 
 
 @pytest.fixture(autouse=True)

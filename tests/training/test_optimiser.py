@@ -2,9 +2,9 @@ import torch
 from pytest import approx, mark, raises
 
 from tests.training.tiny import CONTROL, Noise, collate, network
+from training.learning.network import Network
+from training.learning.optimiser import ControlRows, choose, learning, make_optimiser, rate
 from training.loss import losses
-from training.network import Network
-from training.optimiser import ControlRows, choose, learning, make_optimiser, rate
 from training.stages import ADAPTER, FORMAT, INSTRUCTIONS, SCRATCH, STAGES, STREAMING, Stage
 
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pytest import approx, raises
 
 from tests.training.tiny import Noise
-from training.example import Example
-from training.order import Order
+from training.learning.example import Example
+from training.learning.order import Order
 
 EXAMPLE = Noise()[0]
 

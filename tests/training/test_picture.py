@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from tests.training.corpus import made_row
-from training.picture import main
-from training.rows import Clip, OfflineRow, write_rows
+from training.composition.picture import main
+from training.composition.rows import Clip, OfflineRow, write_rows
 
 
 def test_a_row_is_drawn(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from soundflow.audio import AudioError
-from training.recordings import (
+from training.curation.recordings import (
     Recording,
     Split,
     read_manifest,

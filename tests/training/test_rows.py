@@ -4,8 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.corpus import made_row
-from training.recordings import Split, split_of
-from training.rows import (
+from training.composition.rows import (
     SILENT,
     Broken,
     Clip,
@@ -19,6 +18,7 @@ from training.rows import (
     read_rows,
     write_rows,
 )
+from training.curation.recordings import Split, split_of
 
 # As it stands in the published data, from SPEC's description of the format.
 PUBLISHED = {

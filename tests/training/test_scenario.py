@@ -3,7 +3,7 @@ import pytest
 from pydantic import ValidationError
 
 from training.compose import Role
-from training.scenario import Annotation, GrammarPlanner, Scenario, SubEvent
+from training.curation.scenario import Annotation, GrammarPlanner, Scenario, SubEvent
 
 BAG = [
     Annotation("dog barking", 0.6),

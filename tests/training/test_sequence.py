@@ -7,10 +7,9 @@ import pytest
 from soundflow.audio import CHUNK_SAMPLES
 from soundflow.unified.settings import UnifiedSettings
 from tests.training.corpus import CONTROL, PARTS, TEXTS, made_row
-from training.data import hear
-from training.rows import SILENT, Row
-from training.sequence import TokenSequence, offline, read, sequences
-from training.timeline import (
+from training.composition.rows import SILENT, Row
+from training.composition.sequence import TokenSequence, offline, read, sequences
+from training.composition.timeline import (
     NEVER_LATE,
     Answer,
     Drain,
@@ -20,6 +19,7 @@ from training.timeline import (
     drains,
     timeline_of,
 )
+from training.data import hear
 
 LATE = Queueing(0.6, 5, busy_share=1.0, tokens_per_chunk=2, crowded_share=0.0, cut_share=0.0)
 CROWDED = replace(LATE, crowded_share=1.0)

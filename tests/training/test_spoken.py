@@ -1,6 +1,6 @@
 import pytest
 
-from training.spoken import spoken
+from training.speech.spoken import spoken
 
 
 @pytest.mark.parametrize(

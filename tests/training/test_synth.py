@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.training.echo import Echo
+from training.speech.voices import Manner, VoiceError, installed_voices
 from training.synth import NotUnderstood, Speaker, WhisperRecogniser, error_rate
-from training.voices import Manner, VoiceError, installed_voices
 
 TEXT = "What is the capital of France?"
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from soundflow.audio import SAMPLE_RATE_HZ, Pcm
-from training.recordings import read_pcm
-from training.spectrogram import HALO, HOP_SAMPLES, Spectrogram, analyse, synthesise
-from training.tfjp import (
+from training.curation.recordings import read_pcm
+from training.curation.spectrogram import HALO, HOP_SAMPLES, Spectrogram, analyse, synthesise
+from training.curation.tfjp import (
     GRID_HOPS,
     GRID_SAMPLES,
     UnusableClipError,

@@ -7,8 +7,8 @@ from pytest import MonkeyPatch, mark, raises
 from soundflow.checkpoint.folder import open_checkpoint
 from tests.training.corpus import made_row
 from tests.training.tiny import write_start
-from training.journal import LOG, told
-from training.rows import write_rows
+from training.composition.rows import write_rows
+from training.learning.journal import LOG, told
 from training.train import main
 
 

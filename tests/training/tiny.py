@@ -16,10 +16,10 @@ from soundflow.unified.logmel import LogMel
 from soundflow.unified.tokens import ControlTokens
 from soundflow.unified.transformer import LanguageModel
 from tests.soundflow.unified.byte_bpe import byte_bpe
-from training.batch import Collate
-from training.example import Example
-from training.network import Network
-from training.saving import WEIGHTS
+from training.learning.batch import Collate
+from training.learning.example import Example
+from training.learning.network import Network
+from training.learning.saving import WEIGHTS
 
 # 300 pieces of text, then the control tokens.
 NAMES = (

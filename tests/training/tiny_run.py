@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 
 from tests.training.tiny import Noise
-from training.example import Example, Source
-from training.loop import Keeping, train
-from training.plan import Plan
-from training.processes import joined
+from training.learning.example import Example, Source
+from training.learning.loop import Keeping, train
+from training.learning.plan import Plan
+from training.learning.processes import joined
 from training.stages import SCRATCH
 
 

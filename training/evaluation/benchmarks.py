@@ -7,6 +7,7 @@ from pathlib import Path
 
 from soundflow.audio import SAMPLE_RATE_HZ
 from soundflow.interaction import Ability, SessionSpec
+from training.curation.recordings import read_pcm
 from training.evaluation import proactive, tiers, transcription, translation
 from training.evaluation.answers import Answered, Judge, Right, chose, score, score_judged
 from training.evaluation.figures import Result
@@ -15,7 +16,6 @@ from training.evaluation.offline import Answerer, with_tail
 from training.evaluation.progress import shown
 from training.evaluation.subject import Subject
 from training.evaluation.words import Spoken
-from training.recordings import read_pcm
 
 TRANSCRIBE = SessionSpec(abilities=frozenset({Ability.TRANSCRIBE}))
 PROACTIVE = SessionSpec(abilities=frozenset({Ability.PROACTIVE}))

@@ -8,14 +8,14 @@ import numpy as np
 
 from soundflow.audio import SAMPLE_RATE_HZ
 from soundflow.interaction import SessionSpec
+from training.composition.rows import Row, read_rows
+from training.composition.timeline import Timeline
 from training.data import JOINED_SCENES, KINDS, hear
 from training.evaluation import stability, transcription, triggers
 from training.evaluation.figures import Result
 from training.evaluation.progress import shown
 from training.evaluation.subject import Subject
 from training.evaluation.words import Spoken, comparable
-from training.rows import Row, read_rows
-from training.timeline import Timeline
 
 
 def evaluate(subject: Subject, folder: Path, split: str, most: int) -> list[Result]:

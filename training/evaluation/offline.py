@@ -11,8 +11,8 @@ from soundflow.interaction import Ability, SessionSpec
 from soundflow.unified.encoder import features_live
 from soundflow.unified.pages import PagedCache
 from soundflow.unified.prompts import system_text
+from training.composition.sequence import Parts, offline
 from training.evaluation.subject import Subject
-from training.sequence import Parts, offline
 
 # What is asked of a recording, by an instruction or by what the model is to be able to do.
 Answerer = Callable[[Pcm, SessionSpec], str]

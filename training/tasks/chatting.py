@@ -3,10 +3,10 @@
 import numpy as np
 
 from training.compose import Part
+from training.composition.timeline import Answer
 from training.synth import Speaker
 from training.tasks.plan import Plan, Studio, pick
 from training.tasks.talk import CHAT_SYSTEMS, Exchange, fact, feeling, question
-from training.timeline import Answer
 
 ROUNDS_BETWEEN = (2, 3)  # so that an answer lies three rounds back, or more
 

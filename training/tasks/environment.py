@@ -6,11 +6,11 @@ import numpy as np
 
 from soundflow.audio import SAMPLE_RATE_HZ
 from soundflow.unified.prompts import NO_PROMPT
+from training.composition.timeline import Answer
 from training.tasks.chatting import turn
 from training.tasks.plan import Plan, Studio, pick
 from training.tasks.talk import question
 from training.tasks.understanding import sentence
-from training.timeline import Answer
 
 MOST_MUSIC_S = 6
 AGENT = (

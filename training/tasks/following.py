@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.compose import Part
+from training.composition.timeline import Answer
 from training.synth import Speaker
 from training.tasks.plan import Plan, Studio, pick, several
 from training.tasks.talk import Exchange, instruction, question
-from training.timeline import Answer
 
 
 @dataclass(frozen=True, slots=True)

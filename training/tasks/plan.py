@@ -13,10 +13,10 @@ import numpy as np
 
 from soundflow.audio import SAMPLE_RATE_HZ, Pcm
 from training.compose import Composition, Cue, Part, Stream, compose
-from training.material import Material, Prompt, Sound, text_source
-from training.recordings import Recording, read_pcm
+from training.composition.timeline import Answer
+from training.corpora.material import Material, Prompt, Sound, text_source
+from training.curation.recordings import Recording, read_pcm
 from training.synth import Booth, Speaker
-from training.timeline import Answer
 
 # Below the loudest, before the first and after the last of which a clip of speech is silent.
 VOICE_DB = 40.0

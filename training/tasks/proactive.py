@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 
 from training.compose import Part
-from training.material import MaterialMissing, Sound
+from training.composition.timeline import Answer
+from training.corpora.material import MaterialMissing, Sound
 from training.tasks.plan import Plan, Studio, pick, several
-from training.timeline import Answer
 
 HELP = (
     "Speak up only when something dangerous happens.",

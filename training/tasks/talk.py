@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from soundflow.unified.prompts import NO_PROMPT
-from training.material import Material
+from training.corpora.material import Material
 from training.tasks.plan import pick
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from training.channel import Channel
 from training.compose import Composition
-from training.material import MaterialMissing, Prompt
+from training.composition.channel import Channel
+from training.corpora.material import MaterialMissing, Prompt
 from training.tasks.plan import Plan, Studio, pick, several
 
 TRANSCRIBE = (

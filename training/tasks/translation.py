@@ -4,10 +4,10 @@ import re
 
 import numpy as np
 
-from training.material import MaterialMissing, Prompt
+from training.composition.timeline import Answer
+from training.corpora.material import MaterialMissing, Prompt
 from training.tasks.plan import Plan, Studio, pick, several
 from training.tasks.talk import instruction
-from training.timeline import Answer
 
 INTO_SPANISH = ("Translate what you hear into Spanish.", "Interpret from English into Spanish.")
 INTO_ENGLISH = ("Translate what you hear into English.", "Interpret from Spanish into English.")

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from training.compose import Part
-from training.material import Sound
+from training.composition.timeline import Answer
+from training.corpora.material import Sound
 from training.tasks.plan import Plan, Studio, pick, several
-from training.timeline import Answer
 
 NARRATE = (
     "Tell me each sound that you hear.",

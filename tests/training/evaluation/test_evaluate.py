@@ -8,10 +8,10 @@ from pytest import approx, raises
 
 from soundflow.audio import CHUNK_SAMPLES, SAMPLE_RATE_HZ
 from tests.training.tiny import write_start
+from training.composition.rows import SILENT, Row, Turn, write_rows
 from training.evaluate import PAGE, PREDICTIONS, REPORT, main
 from training.evaluation.figures import Figure, Result
 from training.evaluation.page import page
-from training.rows import SILENT, Row, Turn, write_rows
 
 
 def sound(path: Path, chunks: int) -> str:

@@ -11,9 +11,9 @@ from soundflow.models import load_model
 from soundflow.unified.encoder import features_live
 from soundflow.unified.prompts import STANDARD_PROMPTS
 from tests.training.tiny import CONTROL, write_start
+from training.composition.sequence import Parts, offline
 from training.evaluation.offline import Offline, live, with_tail
 from training.evaluation.subject import ModelSubject
-from training.sequence import Parts, offline
 
 CHUNKS = 12
 

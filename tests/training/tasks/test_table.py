@@ -7,12 +7,12 @@ import pytest
 from soundflow.audio import CHUNK_SAMPLES
 from tests.training.studio import SPEECH, made_studio
 from training.compose import Role, Stream
+from training.composition.timeline import response_chunk
+from training.curation.recordings import Split
 from training.data import KINDS
-from training.recordings import Split
 from training.tasks.plan import Plan, Studio
 from training.tasks.proactive import DISTRESS, EQUIPMENT
 from training.tasks.table import SHARES, TABLE, Ability, drawn, named
-from training.timeline import response_chunk
 
 SEEDS = range(12)
 ENGLISH = [english for english, _ in SPEECH]

@@ -14,18 +14,18 @@ from safetensors.torch import load_file
 
 from soundflow.checkpoint.folder import TOKENIZER, open_checkpoint
 from soundflow.unified.logmel import LogMel
-from training.batch import Collate
-from training.example import Source
-from training.journal import Journal
-from training.lora import adapt
-from training.network import Network
-from training.optimiser import choose, make_optimiser
-from training.order import Order
-from training.plan import Plan
-from training.processes import Processes
-from training.saving import LEARNT, Checkpoints, read_progress
-from training.step import Stepper
-from training.steps import Sizes, Steps
+from training.learning.batch import Collate
+from training.learning.example import Source
+from training.learning.journal import Journal
+from training.learning.lora import adapt
+from training.learning.network import Network
+from training.learning.optimiser import choose, make_optimiser
+from training.learning.order import Order
+from training.learning.plan import Plan
+from training.learning.processes import Processes
+from training.learning.saving import LEARNT, Checkpoints, read_progress
+from training.learning.step import Stepper
+from training.learning.steps import Sizes, Steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

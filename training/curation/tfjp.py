@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundflow.audio import SAMPLE_RATE_HZ, Pcm
-from training.spectrogram import (
+from training.curation.spectrogram import (
     BINS,
     EDGE_SAMPLES,
     HOP_SAMPLES,

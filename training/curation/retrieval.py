@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import sqrt
 
 from soundflow.cascade.vocabulary import resolve_sound
-from training.recordings import Recording, Split
-from training.scenario import Annotation
+from training.curation.recordings import Recording, Split
+from training.curation.scenario import Annotation
 
 # Two labels of one kind of sound are at least as near as this, however they are spelt.
 KIN = 0.5

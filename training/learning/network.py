@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from soundflow.unified.audio_tower import AudioTower
 from soundflow.unified.tokens import ControlTokens
 from soundflow.unified.transformer import LanguageModel
-from training.batch import Batch
+from training.learning.batch import Batch
 
 
 class Network(nn.Module):

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from soundflow.audio import CHUNK_SAMPLES, AudioError
-from training.build import RECIPE
+from training.composition.rows import Row, RowError, broken_rows, read_rows
+from training.corpora.build import RECIPE
+from training.corpora.shards import SHARDS
+from training.curation.recordings import read_pcm
 from training.data import KINDS
-from training.recordings import read_pcm
-from training.rows import Row, RowError, broken_rows, read_rows
-from training.shards import SHARDS
 
 
 def problems(folder: Path) -> Iterator[str]:

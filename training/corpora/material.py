@@ -1,8 +1,8 @@
 """What corpora are made of: a table of recorded sounds and speech, and what is said in words.
 
-The table is CSV with the columns of `training.recordings.read_manifest` and: kind (`event`,
-`place`, `music`, `speech`), warning (what to say of a sound that is dangerous), language and key
-(of speech; recordings of one key say the same in different languages).
+The table is CSV with the columns of `training.curation.recordings.read_manifest` and: kind
+(`event`, `place`, `music`, `speech`), warning (what to say of a sound that is dangerous), language
+and key (of speech; recordings of one key say the same in different languages).
 """
 
 import csv
@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from soundflow.cascade.vocabulary import resolve_sound
-from training.recordings import Recording, Split, split_of
+from training.curation.recordings import Recording, Split, split_of
 
 COLUMNS = (
     *("path", "label", "source", "licence", "duration_s", "kind", "warning", "language", "key"),

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from training.corpora.shards import FIGURES, SHARDS, Figures, Order, Recipe, build_shard
+from training.corpora.workers import Workers
+from training.curation.recordings import Split
 from training.data import KINDS
-from training.recordings import Split
-from training.shards import FIGURES, SHARDS, Figures, Order, Recipe, build_shard
+from training.speech.voices import VoiceError, installed_voices
 from training.tasks.table import named
-from training.voices import VoiceError, installed_voices
-from training.workers import Workers
 
 RECIPE = "corpus.json"
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.network import Network
+from training.learning.network import Network
 
 # What the product counts, whatever the rank: alpha = 2 x rank, as it is mostly chosen.
 SCALE = 2.0

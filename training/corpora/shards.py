@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 
 from soundflow.audio import CHUNK_MS
+from training.composition.rows import Row, write_rows
+from training.composition.saved import save_stream
+from training.corpora.material import MaterialMissing, read_material
+from training.curation.recordings import Split
+from training.curation.tfjp import UnusableClipError
 from training.data import KINDS
-from training.material import MaterialMissing, read_material
-from training.recordings import Split
-from training.rows import Row, write_rows
-from training.saved import save_stream
 from training.synth import Booth, NotUnderstood
 from training.tasks.plan import Plan, Studio
 from training.tasks.table import SubTask, drawn, named
-from training.tfjp import UnusableClipError
 
 # How often a stream that came to nothing is planned anew before its place stays empty.
 ATTEMPTS = 4

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from training.batch import Batch, Targets
+from training.learning.batch import Batch, Targets
+from training.learning.network import Network
+from training.learning.optimiser import ControlRows, learning, rate
+from training.learning.plan import Plan
+from training.learning.processes import Processes
 from training.loss import losses
-from training.network import Network
-from training.optimiser import ControlRows, learning, rate
-from training.plan import Plan
-from training.processes import Processes
 
 
 class Stepper:

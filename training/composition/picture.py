@@ -1,6 +1,6 @@
 """Pictures to look at: clips before and after, and a stream's clips and responses on one time line.
 
-`python -m training.picture FOLDER/base.jsonl [--row 0] --to PICTURE.png`
+`python -m training.composition.picture FOLDER/base.jsonl [--row 0] --to PICTURE.png`
 """
 
 import argparse
@@ -15,10 +15,10 @@ import numpy as np
 
 from soundflow.audio import CHUNK_MS, SAMPLE_RATE_HZ, Pcm
 from training.compose import Role
+from training.composition.rows import Row, read_rows
+from training.curation.recordings import seconds
+from training.curation.spectrogram import HOP_SAMPLES, analyse
 from training.data import Heard, hear
-from training.recordings import seconds
-from training.rows import Row, read_rows
-from training.spectrogram import HOP_SAMPLES, analyse
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,7 +89,7 @@ def draw_row(path: Path, row: Row, heard: Heard) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Draw one row of a corpus; return the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m training.picture", description=draw_row.__doc__
+        prog="python -m training.composition.picture", description=draw_row.__doc__
     )
     parser.add_argument("rows", type=Path, help="a file of rows")
     parser.add_argument("--row", type=int, default=0, help="which one, from 0 on")

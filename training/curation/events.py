@@ -14,13 +14,13 @@ import numpy as np
 from soundflow.audio import SAMPLE_RATE_HZ, AudioError, Pcm
 from soundflow.cascade.vocabulary import resolve_sound
 from training.compose import Cue, Part, Role
-from training.mixing import faded
-from training.recordings import Recording, read_pcm, seconds
-from training.retrieval import Library
-from training.scenario import Planner, Query, Scenario, SubEvent
-from training.spectrogram import analyse
-from training.tagging import Tagger, score_of
-from training.tfjp import LONGEST_SILENCE_HOPS, LOUD_PERCENTILE, runs, silent_frames, tfjp
+from training.composition.mixing import faded
+from training.curation.recordings import Recording, read_pcm, seconds
+from training.curation.retrieval import Library
+from training.curation.scenario import Planner, Query, Scenario, SubEvent
+from training.curation.spectrogram import analyse
+from training.curation.tagging import Tagger, score_of
+from training.curation.tfjp import LONGEST_SILENCE_HOPS, LOUD_PERCENTILE, runs, silent_frames, tfjp
 
 CANDIDATES = 3
 IDENTITY_SCORE = 0.3

@@ -13,7 +13,7 @@ from typing import Annotated, TypeVar
 from openai import OpenAI, OpenAIError
 from pydantic import BaseModel, Field, ValidationError
 
-from training.scenario import Annotation, GrammarPlanner, Planner, Query, Scenario
+from training.curation.scenario import Annotation, GrammarPlanner, Planner, Query, Scenario
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Queries(BaseModel):
 
 
 class EndpointPlanner:
-    """Implement `training.scenario.Planner`. spent: grows with each call."""
+    """Implement `training.curation.scenario.Planner`. spent: grows with each call."""
 
     def __init__(self, config: EndpointConfig, fallback: Planner | None = None) -> None:
         self.spent = Spent()

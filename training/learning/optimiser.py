@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import AdamW
 
-from training.lora import MARK, is_adapted
-from training.network import Network
+from training.learning.lora import MARK, is_adapted
+from training.learning.network import Network
 from training.stages import Stage
 
 BETAS = (0.9, 0.95)

@@ -14,9 +14,9 @@ import numpy as np
 import soundfile
 
 from soundflow.audio import CHUNK_MS, SAMPLE_RATE_HZ, Pcm
+from training.composition.rows import Row, read_rows
+from training.composition.timeline import Timeline
 from training.data import KINDS, hear
-from training.rows import Row, read_rows
-from training.timeline import Timeline
 
 PAGE = Path(__file__).with_name("listening.html")
 

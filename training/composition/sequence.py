@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from soundflow.unified.settings import UnifiedSettings
 from soundflow.unified.tokens import BLOCK_FRAMES, ControlTokens, TextTokens
 from soundflow.unified.window import Entry, Ids, Window, text_segments
-from training.timeline import Answer, Drain
+from training.composition.timeline import Answer, Drain
 
 
 @dataclass(frozen=True, slots=True)
 class TokenSequence:
-    """Tokens, targets and blocks, as in `training.example.Example`."""
+    """Tokens, targets and blocks, as in `training.learning.example.Example`."""
 
     tokens_T: NDArray[np.int64]
     text_T: NDArray[np.bool_]

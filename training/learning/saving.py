@@ -26,9 +26,9 @@ from torch.optim import Optimizer
 from soundflow.checkpoint.folder import TOKENIZER
 from soundflow.checkpoint.own import write_fields
 from soundflow.unified.tokens import ControlTokens
-from training.lora import MARK, merged
-from training.network import Network
-from training.processes import Processes
+from training.learning.lora import MARK, merged
+from training.learning.network import Network
+from training.learning.processes import Processes
 
 WEIGHTS = "model.safetensors"
 PROGRESS = "training.json"

@@ -7,8 +7,8 @@ import soundfile
 
 from soundflow.audio import CHUNK_SAMPLES, SAMPLE_RATE_HZ
 from training.compose import Role, Stream
-from training.rows import SILENT, Clip, Row, Turn
-from training.timeline import Answer
+from training.composition.rows import SILENT, Clip, Row, Turn
+from training.composition.timeline import Answer
 
 
 def save_stream(

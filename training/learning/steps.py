@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from training.batch import Batch, Collate
-from training.order import Order
-from training.processes import Processes
+from training.learning.batch import Batch, Collate
+from training.learning.order import Order
+from training.learning.processes import Processes
 
 
 @dataclass(frozen=True, slots=True)

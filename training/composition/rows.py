@@ -1,6 +1,6 @@
 """Rows of a corpus as they are published: one JSON object a line, in any of four forms.
 
-`python -m training.rows FILE…` says which rows are broken, and why.
+`python -m training.composition.rows FILE…` says which rows are broken, and why.
 """
 
 import json
@@ -24,7 +24,7 @@ from pydantic import (
 
 from soundflow.audio import AudioError
 from soundflow.media import open_media
-from training.recordings import split_of
+from training.curation.recordings import split_of
 
 SILENT = "<no need to response>"
 _ALSO_SILENT = {SILENT, "no need to response"}

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from soundflow.unified.logmel import CHUNK_FRAMES, LogMel
 from soundflow.unified.tokens import BLOCK_FRAMES, ControlTokens
-from training.example import Example
+from training.learning.example import Example
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What happens in a stream, before there is any sound: sub-events, planned from a bag of labels.
 
-A planner is a port. The one here works by rules; `training.endpoint_planner` asks a language model.
+A planner is a port. The one here works by rules; `training.curation.endpoint_planner` asks a
+language model.
 """
 
 from collections.abc import Sequence

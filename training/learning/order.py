@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from training.example import Example, Source
+from training.learning.example import Example, Source
 from training.stages import BASE
 
 

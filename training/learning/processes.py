@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, distributed
 from torch.distributed.fsdp import fully_shard
 
-from training.batch import Targets
-from training.network import Network
+from training.learning.batch import Targets
+from training.learning.network import Network
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Streams: clips mixed over time, when an answer is due, and how rows and tokens are written."""

@@ -1,0 +1,1 @@
+"""Recordings: where they come from, how a clip is cleaned, which scenes are made of which clips."""

@@ -1,0 +1,1 @@
+"""Training itself: batches, the network, steps, and what is kept of a run."""

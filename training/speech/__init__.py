@@ -1,0 +1,1 @@
+"""What is said: texts as they are spoken, and the voices."""
