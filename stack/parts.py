@@ -23,7 +23,7 @@ from stack.triton import TritonServer
 
 # Enough for the most replicas that one machine may have. A broker that was killed reads each
 # partition again before it serves any.
-PARTITIONS = 16
+PARTITIONS = 4
 MODEL_REPOSITORY = ROOT / "model_repo"
 ALERTS = ROOT / "helm" / "soundflow" / "alerts"
 
