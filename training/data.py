@@ -5,7 +5,7 @@ A folder holds `base.jsonl`, and where there are any `history.jsonl`, `silent.js
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -46,25 +46,41 @@ class Heard:
     pcm_S: Pcm
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a timeline becomes a sequence.
+
+    settings: of the sessions that the model is to hold; by them long streams are cut.
+    """
+
+    parts: Parts
+    settings: UnifiedSettings = field(default_factory=UnifiedSettings)
+    queueing: Queueing = field(default_factory=Queueing)
+
+    def sequence(self, timeline: Timeline, rng: np.random.Generator) -> TokenSequence:
+        """Draw queues and lay them out; of a long stream, return one part."""
+        drained = drains(timeline, self.queueing, rng)
+        found = list(sequences(drained, timeline.system, self.parts, self._window(rng)))
+        return found[int(rng.integers(len(found)))]
+
+    def _window(self, rng: np.random.Generator) -> UnifiedSettings:
+        """Draw how much a session may hold: at times less than it will."""
+        most = min(NARROW_CHUNKS[1], self.settings.window_chunks)
+        if rng.random() >= NARROW_SHARE or most <= NARROW_CHUNKS[0]:
+            return self.settings
+        chunks = int(rng.integers(NARROW_CHUNKS[0], most))
+        return replace(self.settings, window_chunks=chunks, kept_chunks=chunks // 3)
+
+
 class RowSource:
     """Implement `training.learning.example.Source` over one file of rows.
 
-    settings: of the sessions that the model is to hold; by them long streams are cut.
     seed: of the queues and pauses, which are the same each time a row is asked for.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        parts: Parts,
-        *,
-        queueing: Queueing | None = None,
-        settings: UnifiedSettings | None = None,
-        seed: int = 0,
-    ) -> None:
+    def __init__(self, path: Path, layout: Layout, *, seed: int = 0) -> None:
         """Look only where the lines are. OSError."""
-        self._path, self._parts, self._seed = path, parts, seed
-        self._queueing, self._settings = queueing or Queueing(), settings or UnifiedSettings()
+        self._path, self._layout, self._seed = path, layout, seed
         with path.open("rb") as file:
             lengths = [(len(line), bool(line.strip())) for line in file]
         ends = np.cumsum([length for length, _ in lengths], dtype=np.int64)
@@ -88,31 +104,21 @@ class RowSource:
         name = f"{self._path.stem}/{row.id or index}"
         rng = np.random.default_rng([self._seed, index])
         if isinstance(row, OfflineRow):
-            return _offline_example(row, self._path.parent, self._parts, name)
+            return _offline_example(row, self._path.parent, self._layout.parts, name)
         heard = hear(row, self._path.parent, rng)
-        drained = drains(heard.timeline, self._queueing, rng)
-        found = list(sequences(drained, heard.timeline.system, self._parts, self._window(rng)))
-        return _example(found[int(rng.integers(len(found)))], heard.pcm_S, name)
-
-    def _window(self, rng: np.random.Generator) -> UnifiedSettings:
-        """Draw how much a session may hold: at times less than it will."""
-        most = min(NARROW_CHUNKS[1], self._settings.window_chunks)
-        if rng.random() >= NARROW_SHARE or most <= NARROW_CHUNKS[0]:
-            return self._settings
-        chunks = int(rng.integers(NARROW_CHUNKS[0], most))
-        return replace(self._settings, window_chunks=chunks, kept_chunks=chunks // 3)
+        return _example(self._layout.sequence(heard.timeline, rng), heard.pcm_S, name)
 
 
 def open_sources(
     folder: Path, control: ControlTokens, text: TextTokens, settings: UnifiedSettings | None = None
 ) -> Mapping[str, Source]:
     """Return a corpus by the kinds of its rows. ValueError where there is no base."""
-    parts = Parts(control, text)
+    layout = Layout(Parts(control, text), settings or UnifiedSettings())
     files = {kind: folder / f"{kind}.jsonl" for kind in KINDS}
     if not files["base"].is_file():
         raise ValueError(f"there is no corpus in {folder}: it has no base.jsonl")
     return {
-        kind: RowSource(path, parts, settings=settings)
+        kind: RowSource(path, layout)
         for kind, path in files.items()
         if path.is_file()
     }

@@ -11,7 +11,7 @@ from tests.training.corpus import CONTROL, PARTS, made_row
 from training.composition.rows import SILENT, OfflineRow, Row, Turn, write_rows
 from training.composition.sequence import TokenSequence, read
 from training.composition.timeline import Answer, Response
-from training.data import RowSource, hear, open_sources
+from training.data import Layout, RowSource, hear, open_sources
 
 
 @pytest.fixture
@@ -32,17 +32,17 @@ def test_a_folder_opens_as_the_kinds_it_holds(corpus: Path) -> None:
 
 
 def test_a_number_always_gives_the_same_example(corpus: Path) -> None:
-    one, other = (RowSource(corpus / "base.jsonl", PARTS) for _ in range(2))
+    one, other = (RowSource(corpus / "base.jsonl", Layout(PARTS)) for _ in range(2))
     for index in (6, 3, 0):
         np.testing.assert_array_equal(one[index].tokens_T, other[index].tokens_T)
         np.testing.assert_array_equal(one[index].text_T, other[index].text_T)
     assert one[0].name == "base/row-0"
-    other = RowSource(corpus / "base.jsonl", PARTS, seed=1)
+    other = RowSource(corpus / "base.jsonl", Layout(PARTS), seed=1)
     assert any(one[n].tokens_T.tolist() != other[n].tokens_T.tolist() for n in range(4))
 
 
 def test_examples_fit_their_audio(corpus: Path) -> None:
-    source = RowSource(corpus / "base.jsonl", PARTS)
+    source = RowSource(corpus / "base.jsonl", Layout(PARTS))
     for example in (source[index] for index in range(len(source))):
         places = np.isin(example.tokens_T, [CONTROL.pad, CONTROL.audio_pad]).sum()
         assert places == 10 * len(example.blocks_N)
@@ -55,7 +55,7 @@ def test_examples_fit_their_audio(corpus: Path) -> None:
 
 
 def test_a_long_stream_is_cut_as_a_session_cuts_it(corpus: Path) -> None:
-    found = [RowSource(corpus / "base.jsonl", PARTS, seed=seed)[3] for seed in range(5)]
+    found = [RowSource(corpus / "base.jsonl", Layout(PARTS), seed=seed)[3] for seed in range(5)]
     assert all(len(example.blocks_N) <= 60 < example.chunks for example in found)
     assert len({example.tokens_T.tobytes() for example in found}) > 1
 
@@ -100,7 +100,7 @@ def test_no_sequence_is_longer_than_a_session(corpus: Path) -> None:
         reply_tokens=64,
     )
     for seed in range(4):
-        source = RowSource(corpus / "base.jsonl", PARTS, settings=small, seed=seed)
+        source = RowSource(corpus / "base.jsonl", Layout(PARTS, small), seed=seed)
         example = source[3]
         assert len(example.blocks_N) <= 20
         assert len(example.tokens_T) <= 800

@@ -6,7 +6,7 @@ import torch
 from torch.autograd import backward
 from torch.nn import functional
 
-from soundflow.unified.encoder import features_live
+from soundflow.unified.encoder import front_of
 from tests.training.tiny import CONTROL, Noise, collate, network
 from training.learning.batch import Batch, Targets
 from training.learning.example import Example
@@ -78,11 +78,11 @@ def test_every_half_learns_and_nothing_before_a_target_is_told_of_it() -> None:
     torch.testing.assert_close(model(last), model(batch))
 
 
-def test_frames_made_before_are_as_good_as_samples() -> None:
+def test_what_was_heard_before_is_as_good_as_samples() -> None:
     model, one = network().eval(), Noise()[1]
     assert one.pcm_S is not None
-    frames = features_live(model.encoder, one.pcm_S).detach().numpy()
-    made = replace(one, pcm_S=None, frames_NPD=frames)
+    windows = front_of(model.encoder).live(one.pcm_S)
+    made = replace(one, pcm_S=None, heard_NPW=model.encoder.hear(windows).detach().numpy())
     torch.testing.assert_close(model(collate()([made])), model(collate()([one])))
 
 

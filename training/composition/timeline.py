@@ -57,6 +57,11 @@ class Timeline:
         if places != sorted(set(places)) or (places and places[-1] >= self.chunks):
             raise ValueError(f"responses at {places} of {self.chunks} chunks")
 
+    def late(self, chunks: int) -> "Timeline":
+        """Return it for a model that hears everything so many chunks late; it is as much longer."""
+        responses = tuple(replace(each, chunk=each.chunk + chunks) for each in self.responses)
+        return replace(self, chunks=self.chunks + chunks, responses=responses)
+
 
 @dataclass(frozen=True, slots=True)
 class Drain:

@@ -1,7 +1,7 @@
 """Examples side by side: padded at the end, which causal attention never looks back from.
 
 Shape suffixes: B examples, T positions, N blocks of all examples in a row, M mel bands, F mel
-frames, P frames of a chunk, D width, C chunks.
+frames, P frames of a chunk, W width of what a tower hears, C chunks.
 """
 
 from collections.abc import Sequence
@@ -34,14 +34,14 @@ class Batch:
     """What one forward takes.
 
     text_BT, stream_BT: which tokens are targets; see Example.
-    windows_NMF: what the tower hears of each block; or frames_NPD: what a frozen one made of it.
+    windows_NMF: what the tower listens to, of each block; or heard_NPW: what a frozen one heard.
     """
 
     tokens_BT: Tensor
     text_BT: Tensor
     stream_BT: Tensor
     windows_NMF: Tensor | None
-    frames_NPD: Tensor | None
+    heard_NPW: Tensor | None
 
     @property
     def targets(self) -> Targets:
@@ -56,9 +56,12 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Collate:
-    """Puts examples side by side. front: what the tower listens through. longest: in positions."""
+    """Puts examples side by side. longest: in positions.
 
-    front: LogMel
+    front: what the tower listens through; None = it has heard all examples already.
+    """
+
+    front: LogMel | None
     control: ControlTokens
     longest: int
 
@@ -84,23 +87,26 @@ class Collate:
             raise ValueError(f"{example.name}: {len(example.tokens_T)} tokens, {self.longest=}")
 
     def _heard(self, examples: Sequence[Example]) -> tuple[Tensor | None, Tensor | None]:
-        made = [e.frames_NPD[e.blocks_N] for e in examples if e.frames_NPD is not None]
-        sampled = [self._windows(e) for e in examples if e.pcm_S is not None]
-        if made and sampled:
-            raise ValueError("a batch has samples or frames, not both")
-        if made:
-            return None, torch.from_numpy(np.concatenate(made))
+        heard = [e.heard_NPW[e.blocks_N] for e in examples if e.heard_NPW is not None]
+        sampled = [e for e in examples if e.pcm_S is not None]
+        if heard and sampled:
+            raise ValueError("a batch has samples, or what was heard, not both")
+        if heard:
+            return None, torch.from_numpy(np.concatenate(heard).astype(np.float32))
+        if self.front is None:
+            raise ValueError("the tower is frozen: examples come with what it heard")
         if sampled:
-            return torch.cat(sampled), None
+            return torch.cat([_windows(self.front, e) for e in sampled]), None
         # Text alone: one silent window, so that every process goes through the tower in step.
         frames = self.front.context_frames + CHUNK_FRAMES
         return torch.zeros(1, self.front.mels, frames), None
 
-    def _windows(self, example: Example) -> Tensor:
-        """Return what a live session's tower hears; the edge of each chunk is a mirrored one."""
-        assert example.pcm_S is not None
-        windows_CMF = self.front.live(example.pcm_S)
-        return windows_CMF[torch.from_numpy(example.blocks_N)]
+
+def _windows(front: LogMel, example: Example) -> Tensor:
+    """Return what a live session's tower hears; the edge of each chunk is a mirrored one."""
+    assert example.pcm_S is not None
+    windows_CMF = front.live(example.pcm_S)
+    return windows_CMF[torch.from_numpy(example.blocks_N)]
 
 
 def _padded(rows: Sequence[np.ndarray], fill: int) -> Tensor:

@@ -1,7 +1,7 @@
 """One stream as training sees it, and the port that streams come from.
 
 Shape suffixes: T positions (tokens), N blocks (chunks in the sequence), S samples, P frames of a
-chunk, D width of a frame.
+chunk, W width of what a tower hears.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Example:
     stream_T: bool, tokens predicted as decisions (y_stream): one behind each drained queue.
     blocks_N: int64, which chunk of the audio each block holds, in the order of the sequence.
     pcm_S: float32 of whole chunks at 16 kHz; or in its place
-    frames_NPD: frames that a frozen encoder made of the audio's chunks, all of them.
+    heard_NPW: what a frozen tower heard in the audio's chunks, all of them, still to be projected.
     """
 
     tokens_T: NDArray[np.int64]
@@ -31,7 +31,7 @@ class Example:
     stream_T: NDArray[np.bool_]
     blocks_N: NDArray[np.int64]
     pcm_S: NDArray[np.float32] | None = None
-    frames_NPD: NDArray[np.float32] | None = None
+    heard_NPW: NDArray[np.floating] | None = None
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -50,14 +50,14 @@ class Example:
     @property
     def chunks(self) -> int:
         """How many chunks of audio there are."""
-        if (self.pcm_S is None) == (self.frames_NPD is None):
+        if (self.pcm_S is None) == (self.heard_NPW is None):
             if self.pcm_S is None and not len(self.blocks_N):
                 return 0
-            raise ValueError(f"{self.name}: audio is either samples or frames")
-        if self.frames_NPD is not None:
-            if self.frames_NPD.shape[1] != BLOCK_FRAMES:
-                raise ValueError(f"{self.name}: a chunk has ten frames, {self.frames_NPD.shape=}")
-            return len(self.frames_NPD)
+            raise ValueError(f"{self.name}: audio is either samples or heard")
+        if self.heard_NPW is not None:
+            if self.heard_NPW.shape[1] != BLOCK_FRAMES:
+                raise ValueError(f"{self.name}: a chunk has ten frames, {self.heard_NPW.shape=}")
+            return len(self.heard_NPW)
         assert self.pcm_S is not None
         if len(self.pcm_S) % CHUNK_SAMPLES:
             raise ValueError(f"{self.name}: {len(self.pcm_S)} samples are no whole chunks")

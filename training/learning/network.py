@@ -1,6 +1,7 @@
 """Both halves as one module: what is heard and what is written in, logits of the targets out.
 
-Shape suffixes: B examples, T positions, N blocks, P frames of a chunk, D width, V vocabulary.
+Shape suffixes: B examples, T positions, N blocks, P frames of a chunk, W width of what a tower hears,
+D width, V vocabulary.
 """
 
 from torch import Tensor, nn
@@ -34,10 +35,10 @@ class Network(nn.Module):
 
     def _embedded(self, batch: Batch) -> Tensor:
         embedded_BTD: Tensor = self.decoder.embedding(batch.tokens_BT)
-        frames_NPD = batch.frames_NPD
-        if batch.windows_NMF is not None:
+        if batch.heard_NPW is None:
             frames_NPD = self.encoder(batch.windows_NMF)
-        assert frames_NPD is not None
+        else:
+            frames_NPD = self.encoder.project(batch.heard_NPW)
         frames = frames_NPD.flatten(0, 1).to(embedded_BTD.dtype)
         pad, audio_pad = self._heard_as
         heard_BT = (batch.tokens_BT == pad) | (batch.tokens_BT == audio_pad)

@@ -1,6 +1,7 @@
 """What each step of a run learns from: its examples, cut into pieces that fit in memory.
 
-Of a step's examples each process takes an equal share, in the order of the positions.
+Of a step's examples each process takes an equal share, and puts those of like length in one piece:
+what is padded costs as much as what is not.
 """
 
 from collections.abc import Iterable, Sequence
@@ -45,10 +46,10 @@ class Steps(Dataset[list[Batch]]):
     def __getitem__(self, step: int) -> list[Batch]:
         """Return the pieces."""
         begin = step * self._batch + self._first
-        cuts = range(begin, begin + self._share, self._piece)
-        return [
-            self._collate([self._order.at(cut + n) for n in range(self._piece)]) for cut in cuts
-        ]
+        examples = [self._order.at(position) for position in range(begin, begin + self._share)]
+        examples.sort(key=lambda example: len(example.tokens_T))
+        cuts = range(0, self._share, self._piece)
+        return [self._collate(examples[cut : cut + self._piece]) for cut in cuts]
 
     def read(self, steps: Sequence[int], workers: int) -> Iterable[list[Batch]]:
         """Yield the pieces of some steps. workers: processes that read ahead."""
