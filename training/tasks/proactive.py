@@ -4,12 +4,15 @@ from collections.abc import Callable
 
 import numpy as np
 
+from soundflow.interaction import Ability
+from soundflow.unified.prompts import STANDARD_PROMPTS
 from training.compose import Part
 from training.composition.timeline import Answer
 from training.corpora.material import MaterialMissing, Sound
 from training.tasks.plan import Plan, Studio, pick, several
 
 HELP = (
+    STANDARD_PROMPTS[Ability.PROACTIVE],
     "Speak up only when something dangerous happens.",
     "Warn me of dangers, and stay silent otherwise.",
     "Listen, and help when a sound means trouble.",

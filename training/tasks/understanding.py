@@ -4,12 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from soundflow.interaction import Ability
+from soundflow.unified.prompts import STANDARD_PROMPTS
 from training.compose import Part
 from training.composition.timeline import Answer
 from training.corpora.material import Sound
 from training.tasks.plan import Plan, Studio, pick, several
 
 NARRATE = (
+    STANDARD_PROMPTS[Ability.DESCRIBE],
     "Tell me each sound that you hear.",
     "Describe what you hear, sound by sound.",
     "Name every sound as soon as it is over.",
