@@ -6,6 +6,7 @@ SoundFlowError
 ├── SessionUnknown      no such session here
 ├── SessionExists       that session id is taken
 ├── Overloaded          the platform is full; retry after a while
+├── NoDecoder           so it is, but it had taken the session in
 ├── Unavailable         a part that is needed cannot be reached
 └── Failed              the platform is at fault, for this session alone
 """
@@ -54,6 +55,13 @@ class Overloaded(SoundFlowError):
             f"all {capacity} sessions are taken; try again in {retry_after_s} s",
         )
         self.retry_after_s = retry_after_s
+
+
+class NoDecoder(SoundFlowError):
+    """A session was taken in that no decoder has room for: the platform admits too many."""
+
+    def __init__(self) -> None:
+        super().__init__("overloaded", "no decoder has room for this session; open it again later")
 
 
 class Unavailable(SoundFlowError):

@@ -18,6 +18,7 @@ class CloseReason(StrEnum):
     CLIENT_GONE = "client_gone"
     CLIENT_TOO_SLOW = "client_too_slow"  # events were not read
     ERROR = "error"
+    OVERLOADED = "overloaded"  # it was taken in, and no decoder had room for it
     SHUTDOWN = "shutdown"
 
 

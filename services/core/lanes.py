@@ -38,7 +38,8 @@ class Lanes(Generic[JobT]):
 
     What needs a part that is away is tried again until that part is back: so jobs must bear being
     done twice. What fails otherwise costs its own session alone: the job is rejected, and
-    `give_up(session_id)` ends that session, which could not go on after a message that was lost.
+    `give_up(session_id, why)` ends that session, which could not go on after a message that was
+    lost.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Lanes(Generic[JobT]):
         service: str,
         group: asyncio.TaskGroup,
         handle: Callable[[JobT], Coroutine[None, None, None]],
-        give_up: Callable[[str], Awaitable[None]],
+        give_up: Callable[[str, Exception], Awaitable[None]],
         *,
         capacity: int = WAITING_JOBS,
     ) -> None:
@@ -85,7 +86,8 @@ class Lanes(Generic[JobT]):
             metrics.MESSAGES_REJECTED.labels(self._service).inc()
             log.exception("%s gave up session %s", self._service, session_id)
             job.reject(error)
-            await riding_out(lambda: self._give_up(session_id))
+            why = error  # the clause's own name is gone when the call is tried again
+            await riding_out(lambda: self._give_up(session_id, why))
 
 
 async def riding_out(work: Callable[[], Awaitable[None]]) -> None:

@@ -97,8 +97,9 @@ class Closed:
     caller_told: bool = False
 
 
-# What a service announces that cannot go on with a session.
+# What a service announces that cannot go on with a session; and where no decoder has room for it.
 GIVEN_UP = Closed("error")
+NO_ROOM = Closed("overloaded")
 
 SessionChange = Opened | Instructed | TurnCancelled | Closed
 

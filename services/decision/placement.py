@@ -183,20 +183,18 @@ class Placement:
             session.decided,
             memory=session.memory,
         )
-        replica = record.decoder or await self._assign(record)
-        try:
-            expected = await self._open(replica, record, past)
-        except ReplicaLost:
-            replica = await self._assign(record)
-            expected = await self._open(replica, record, past)
+        replica, expected = await self._open(record, past)
         rebuilt = await self._catch_up(session, self.decoders.at(replica), expected)
         if rebuilt and session.instruction:
             await self.decoders.at(replica).instruct(session.session_id, session.instruction)
         session.replica = replica
         session.placement += 1
 
-    async def _open(self, replica: str, record: SessionRecord, past: Past) -> int:
-        """Open a session on a replica; where that is full, wait a while for one that ends."""
+    async def _open(self, record: SessionRecord, past: Past) -> tuple[str, int]:
+        """Open a session where there is room; where there is none, wait a while for some.
+
+        Returns the replica, and the chunk that it expects. DecoderFull.
+        """
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(DecoderFull),
             stop=stop_after_delay(FULL_FOR_S),
@@ -204,20 +202,32 @@ class Placement:
             reraise=True,
         ):
             with attempt:
-                decoder = self.decoders.at(replica)
-                return await decoder.open(record.session_id, record.spec, past)
+                return await self._open_somewhere(record, past)
         raise AssertionError("the last attempt raises what it met")
 
-    async def _assign(self, record: SessionRecord) -> str:
-        """Choose a replica, and let everybody know by the record."""
-        replica = await self.decoders.choose(record.session_id)
-        if replica != record.decoder:
-            await self.store.update(
-                record.session_id, lambda old: dataclasses.replace(old, decoder=replica)
-            )
-            if record.decoder:
-                metrics.SESSIONS_MOVED.inc()
-        return replica
+    async def _open_somewhere(self, record: SessionRecord, past: Past) -> tuple[str, int]:
+        """Open a session where it is; else on the first replica, in its order, that has room."""
+        met: ReplicaLost | DecoderFull | None = None
+        ranked = await self.decoders.ranked(record.session_id)
+        for replica in dict.fromkeys((record.decoder or ranked[0], *ranked)):
+            record = await self._assign(record, replica)
+            try:
+                decoder = self.decoders.at(replica)
+                return replica, await decoder.open(record.session_id, record.spec, past)
+            except (ReplicaLost, DecoderFull) as why:
+                met = why
+        assert met
+        raise met
+
+    async def _assign(self, record: SessionRecord, replica: str) -> SessionRecord:
+        """Let everybody know by the record where a session is."""
+        if replica == record.decoder:
+            return record
+        if record.decoder:
+            metrics.SESSIONS_MOVED.inc()
+        return await self.store.update(
+            record.session_id, lambda old: dataclasses.replace(old, decoder=replica)
+        )
 
     async def _catch_up(self, session: Placed, decoder: DecoderClient, expected: int) -> bool:
         """Let the decoder hear again what it has not, up to what it was given before.

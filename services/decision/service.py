@@ -11,6 +11,7 @@ from services.core.clock import seconds_since, unix_us
 from services.core.lanes import Lanes
 from services.core.messages import (
     GIVEN_UP,
+    NO_ROOM,
     Closed,
     DecisionMessage,
     FeaturesMessage,
@@ -24,6 +25,7 @@ from services.inference.port import ReplicaLost
 from services.state.behind import WriteBehind
 from services.state.port import SessionRecord
 from services.transport.port import Received, Topic
+from soundflow.decoder import DecoderFull
 from soundflow.engine_session import Heard, NotOpen
 from soundflow.interaction import OpenTurn
 
@@ -145,8 +147,9 @@ class DecisionService:
         written = self.records.change(session.session_id, change, now=opens_turn)
         return written if opens_turn else None
 
-    async def _give_up(self, session_id: str) -> None:
-        await self.sessions.send(SessionMessage(session_id, unix_us(), GIVEN_UP))
+    async def _give_up(self, session_id: str, why: Exception) -> None:
+        change = NO_ROOM if isinstance(why, DecoderFull) else GIVEN_UP
+        await self.sessions.send(SessionMessage(session_id, unix_us(), change))
 
 
 def _progress(session: Placed, heard: Heard) -> Callable[[SessionRecord], SessionRecord]:

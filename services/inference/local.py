@@ -55,9 +55,9 @@ class LocalDecoderPool:
         """What the model says of itself."""
         return self.engine.info
 
-    async def choose(self, session_id: str) -> str:
+    async def ranked(self, session_id: str) -> Sequence[str]:
         """Return the one replica."""
-        return REPLICA
+        return [REPLICA]
 
     def at(self, replica: str) -> DecoderClient:
         """Return the engine, by whichever name a record knows it."""

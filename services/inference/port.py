@@ -1,6 +1,6 @@
 """How services reach the models, in this process or on inference servers."""
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Protocol
 
 from services.core.errors import Unavailable
@@ -89,8 +89,8 @@ class DecoderPool(Protocol):
         """What the model says of itself; the same on every replica."""
         ...
 
-    async def choose(self, session_id: str) -> str:
-        """Return the replica that a session belongs on among those that answer, by its id alone.
+    async def ranked(self, session_id: str) -> Sequence[str]:
+        """Return the replicas that answer, where a session belongs first: by its id alone.
 
         Waits while none answers; Unavailable when it has waited too long.
         """

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from types import TracebackType
 from typing import Self
@@ -63,8 +63,8 @@ class TritonDecoderPool:
             raise RuntimeError("the pool was not entered")
         return self._info
 
-    async def choose(self, session_id: str) -> str:
-        """Return the replica that a session belongs on among those that answer."""
+    async def ranked(self, session_id: str) -> Sequence[str]:
+        """Return the replicas that answer, where a session belongs first."""
         return rendezvous(session_id, await self._wait_for_any())
 
     def at(self, replica: str) -> DecoderClient:
@@ -119,9 +119,13 @@ class TritonDecoderPool:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def rendezvous(session_id: str, replicas: Iterable[str]) -> str:
-    """Return the replica of the highest hash together with the session.
+def rendezvous(session_id: str, replicas: Iterable[str]) -> Sequence[str]:
+    """Return replicas by their hash together with the session, the highest first.
 
     Where one is lost only its own sessions go elsewhere, and every process finds the same.
     """
-    return max(replicas, key=lambda replica: blake2b(f"{replica} {session_id}".encode()).digest())
+
+    def height(replica: str) -> bytes:
+        return blake2b(f"{replica} {session_id}".encode()).digest()
+
+    return sorted(replicas, key=height, reverse=True)

@@ -112,9 +112,12 @@ class PerceptionService:
         now_s = time.monotonic()
         for session_id in self.carried.sessions():
             if self._touched_s.setdefault(session_id, now_s) < now_s - idle_s:
-                await riding_out(partial(self._give_up, session_id))
+                await riding_out(partial(self._announce_end, session_id))
         for session_id in self._touched_s.keys() - set(self.carried.sessions()):
             del self._touched_s[session_id]  # other replicas' by now
 
-    async def _give_up(self, session_id: str) -> None:
+    async def _give_up(self, session_id: str, _: Exception) -> None:
+        await self._announce_end(session_id)
+
+    async def _announce_end(self, session_id: str) -> None:
         await self.sessions.send(SessionMessage(session_id, unix_us(), GIVEN_UP))

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from services.core import metrics
 from services.core.clock import unix_us
-from services.core.errors import Failed, SessionUnknown
+from services.core.errors import Failed, NoDecoder, SessionUnknown, SoundFlowError
 from services.core.events import (
     CallerEvent,
     CloseReason,
@@ -17,7 +18,7 @@ from services.core.events import (
     SessionClosed,
 )
 from services.core.lanes import Lanes, riding_out
-from services.core.messages import GIVEN_UP, Closed, DecisionMessage, SessionMessage
+from services.core.messages import GIVEN_UP, NO_ROOM, Closed, DecisionMessage, SessionMessage
 from services.inference.port import DecoderPool
 from services.response.speech import Place, Speech, speak
 from services.response.telling import Telling
@@ -188,13 +189,15 @@ class ResponseService:
         except RecordBroken:
             chunks, turns = 0, 0
         telling = session.telling if session else Telling(session_id, self.responses, self.delivery)
-        if change == GIVEN_UP:
-            failed = Failed()
+        if failed := _FAILURES.get(change):
             await telling.tell(ErrorEvent(failed.code, failed.message))
         await telling.tell(SessionClosed(_reason(change.reason), chunks, turns))
 
-    async def _give_up(self, session_id: str) -> None:
+    async def _give_up(self, session_id: str, _: Exception) -> None:
         await self.sessions.send(SessionMessage(session_id, unix_us(), GIVEN_UP))
+
+
+_FAILURES: Mapping[Closed, SoundFlowError] = {GIVEN_UP: Failed(), NO_ROOM: NoDecoder()}
 
 
 def _reason(reason: str) -> CloseReason:

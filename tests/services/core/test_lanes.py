@@ -36,7 +36,7 @@ async def lanes(
     *,
     capacity: int = WAITING_JOBS,
 ) -> AsyncIterator[Lanes[Job]]:
-    async def give_up(session_id: str) -> None:
+    async def give_up(session_id: str, _: Exception) -> None:
         if given_up is not None:
             given_up.append(session_id)
 

@@ -78,8 +78,8 @@ class Replicas:
     def info(self) -> ModelInfo:
         return self.replicas[0].info
 
-    async def choose(self, session_id: str) -> str:
-        return next(replica.name for replica in self.replicas if not replica.gone)
+    async def ranked(self, session_id: str) -> list[str]:
+        return [replica.name for replica in self.replicas if not replica.gone]
 
     def at(self, replica: str) -> Replica:
         return next(one for one in self.replicas if one.name == replica)

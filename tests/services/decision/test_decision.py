@@ -14,6 +14,7 @@ import pytest
 from services.core.errors import Unavailable
 from services.core.messages import (
     GIVEN_UP,
+    NO_ROOM,
     Closed,
     DecisionMessage,
     FeaturesMessage,
@@ -168,9 +169,10 @@ async def test_a_lost_chunk_ends_its_session_alone(rig: Rig) -> None:
     await rig.decided_up_to("b", 0)
 
 
-def fill(rig: Rig, monkeypatch: pytest.MonkeyPatch, times: float) -> None:
-    """Let the decoder have no room so many times."""
-    opened = rig.engine._decoder.open
+def fill(replica: str, rig: Rig, monkeypatch: pytest.MonkeyPatch, times: float = math.inf) -> None:
+    """Let a replica's decoder have no room so many times."""
+    decoder = rig.replicas.at(replica).engine._decoder
+    opened: Callable[..., NullState] = decoder.open
     left = times
 
     def open_if_there_is_room(*args: Any) -> NullState:
@@ -180,7 +182,7 @@ def fill(rig: Rig, monkeypatch: pytest.MonkeyPatch, times: float) -> None:
             raise DecoderFull("all places are taken")
         return opened(*args)
 
-    monkeypatch.setattr(rig.engine._decoder, "open", open_if_there_is_room)
+    monkeypatch.setattr(decoder, "open", open_if_there_is_room)
     monkeypatch.setattr(placement, "FULL_RETRY_S", 0.01)
     monkeypatch.setattr(placement, "FULL_FOR_S", 0.5)
 
@@ -188,10 +190,22 @@ def fill(rig: Rig, monkeypatch: pytest.MonkeyPatch, times: float) -> None:
 async def test_a_session_waits_a_moment_for_one_that_is_about_to_end(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(rig, monkeypatch, times=3)
+    fill("one", rig, monkeypatch, times=3)
+    fill("two", rig, monkeypatch)
     await rig.keep_record("a")
     await rig.send("a", 0)
     await rig.decided_up_to("a", 0)
+    assert list(rig.engine._sessions) == ["a"]
+
+
+async def test_a_session_goes_to_another_decoder_where_its_own_is_full(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill("one", rig, monkeypatch)
+    await rig.keep_record("a")
+    await rig.send("a", 0)
+    await rig.decided_up_to("a", 0)
+    assert (await rig.store.get("a")).decoder == "two"
 
 
 async def test_a_session_that_no_decoder_has_room_for_ends_alone(
@@ -200,10 +214,11 @@ async def test_a_session_that_no_decoder_has_room_for_ends_alone(
     await rig.keep_record("b")
     await rig.send("b", 0)
     await rig.decided_up_to("b", 0)
-    fill(rig, monkeypatch, times=math.inf)
+    for replica in ("one", "two"):
+        fill(replica, rig, monkeypatch)
     await rig.keep_record("a")
     await rig.send("a", 0)
-    assert (await rig.announced(GIVEN_UP)).session_id == "a"
+    assert (await rig.announced(NO_ROOM)).session_id == "a"
     await rig.send("b", 1)
     await rig.decided_up_to("b", 1)
 

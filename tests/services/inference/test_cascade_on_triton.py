@@ -82,7 +82,7 @@ async def test_it_decides_and_says_the_same(
     async with engine(cascade.decoder) as here:
         expected = await told(here, "speech")
     assert expected[0], "somebody speaks in this recording"
-    there = pool.at(await pool.choose("speech"))
+    there = pool.at((await pool.ranked("speech"))[0])
     for got in await asyncio.gather(*(told(there, name) for name in SESSIONS)):
         assert got == expected
 
@@ -98,7 +98,7 @@ async def test_a_client_that_vanishes_leaves_no_call(
         return metric(cascade_triton, "soundflow_decoder_calls ")
 
     async with TritonDecoderPool(reach(cascade_triton)) as pool:
-        decoder = pool.at(await pool.choose("left"))
+        decoder = pool.at((await pool.ranked("left"))[0])
         await decoder.open("left", SPEC)
         turns: list[int] = []
         for features in heard:
@@ -113,6 +113,6 @@ async def test_a_client_that_vanishes_leaves_no_call(
     await asyncio.gather(following, return_exceptions=True)
     async with TritonDecoderPool(reach(cascade_triton)) as pool:
         await until(lambda: asyncio.to_thread(lambda: open_calls() == 0))
-        again = pool.at(await pool.choose("left"))
+        again = pool.at((await pool.ranked("left"))[0])
         assert await again.open("left", SPEC) > 0  # whoever comes back finds the session
         await again.close("left")

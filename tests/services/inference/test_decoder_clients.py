@@ -50,7 +50,7 @@ async def decoder(
     pool: DecoderPool, request: pytest.FixtureRequest
 ) -> AsyncIterator[DecoderClient]:
     """The replica of a session that is named like the test; it and its like are closed after."""
-    decoder = pool.at(await pool.choose(request.node.name))
+    decoder = pool.at((await pool.ranked(request.node.name))[0])
     yield decoder
     for name in "abcdefgh":
         await decoder.close(name)
@@ -73,11 +73,11 @@ async def follow(decoder: DecoderClient, name: str, turn: int) -> list[Piece]:
 async def test_a_pool_knows_its_model(pool: DecoderPool) -> None:
     assert pool.info.name == "null"
     assert pool.info.abilities == frozenset(Ability)
-    assert pool.at(await pool.choose("a")).info == pool.info
+    assert pool.at((await pool.ranked("a"))[0]).info == pool.info
 
 
 async def test_a_session_is_always_on_the_same_replica(pool: DecoderPool) -> None:
-    assert len({await pool.choose("a") for _ in range(20)}) == 1
+    assert len({(await pool.ranked("a"))[0] for _ in range(20)}) == 1
 
 
 async def test_a_session_begins_at_its_first_chunk(decoder: DecoderClient) -> None:

@@ -135,6 +135,6 @@ async def test_who_stops_waiting_does_not_disturb_the_others(
 async def test_the_only_replica_is_the_engine() -> None:
     engine = Engine(NullDecoder())
     pool = LocalDecoderPool(engine)
-    assert await pool.choose("a") == await pool.choose("b") == "local"
+    assert (await pool.ranked("a"))[0] == (await pool.ranked("b"))[0] == "local"
     assert pool.at("local") is engine
     assert pool.info.name == "null"

@@ -60,19 +60,19 @@ async def test_pending_calls_are_lost_with_a_killed_server(
     pool: TritonDecoderPool, whole: list[TritonServer]
 ) -> None:
     one, two = whole
-    before = {name: await pool.choose(name) for name in SESSIONS}
+    before = {name: (await pool.ranked(name))[0] for name in SESSIONS}
     assert set(before.values()) == {one.address, two.address}
     calls = await pending(pool, one)
     await asyncio.to_thread(one.kill)
     await lost_within(calls, 1)
     for name in SESSIONS:
-        assert await pool.choose(name) == two.address
+        assert (await pool.ranked(name))[0] == two.address
     with pytest.raises(ReplicaLost, match=one.address):
         await pool.at(one.address).open("a", SPEC)
     assert await pool.at(two.address).open("a", SPEC) == 0
     await asyncio.to_thread(one.start)
     await until(lambda: replica(pool, one).alive)
-    assert {name: await pool.choose(name) for name in SESSIONS} == before
+    assert {name: (await pool.ranked(name))[0] for name in SESSIONS} == before
     assert await pool.at(one.address).open("a", SPEC) == 0
 
 
@@ -106,7 +106,7 @@ async def test_eight_sessions_at_once_on_two_servers(
     pool: TritonDecoderPool, whole: list[TritonServer]
 ) -> None:
     async def session(name: str) -> None:
-        decoder = pool.at(await pool.choose(name))
+        decoder = pool.at((await pool.ranked(name))[0])
         await decoder.open(name, SPEC)
         for index in range(20):
             heard = await asyncio.wait_for(decoder.hear(features(name, index)), DEADLINE_S)

@@ -123,7 +123,7 @@ async def test_it_hears_the_published_features(encoder: EncoderClient) -> None:
 
 async def test_it_says_the_published_words(pool: DecoderPool, golden_folder: Path) -> None:
     assert pool.info.name == "golden"
-    decoder = pool.at(await pool.choose(SESSIONS[0]))
+    decoder = pool.at((await pool.ranked(SESSIONS[0]))[0])
     everyone = await asyncio.gather(*(conversed(decoder, name) for name in SESSIONS))
     checkpoint = open_checkpoint(golden_folder)
     expected = published(checkpoint.read_tokenizer(), checkpoint.control.silence)
@@ -136,7 +136,7 @@ async def test_it_says_the_published_words(pool: DecoderPool, golden_folder: Pat
 async def test_a_server_tells_how_often_its_model_was_odd(server: TritonServer) -> None:
     event = 'soundflow_decoder_events_total{event="unexpected_token"'
     async with TritonDecoderPool(reach(server)) as pool:
-        decoder = pool.at(await pool.choose("odd"))
+        decoder = pool.at((await pool.ranked("odd"))[0])
 
         async def let_it_tell() -> None:
             await asyncio.sleep(2 * SWEEP_S)  # events are counted then, and told with the next call

@@ -21,7 +21,7 @@ from services.core.events import (
     ResponseText,
     SessionClosed,
 )
-from services.core.messages import GIVEN_UP, Closed, DecisionMessage, SessionMessage
+from services.core.messages import GIVEN_UP, NO_ROOM, Closed, DecisionMessage, SessionMessage
 from services.inference.local import LocalDecoderPool
 from services.inference.port import ReplicaLost
 from services.response.service import ResponseService
@@ -317,14 +317,23 @@ async def test_a_session_that_moved_away_is_forgotten_unless_it_speaks_and_found
     assert (await rig.told("a", 5))[-1] == DecisionMade(1, 800, SILENT, 250.0)
 
 
-async def test_a_session_that_a_service_gave_up_is_closed_with_a_reason(rig: Rig) -> None:
+@pytest.mark.parametrize(
+    ("given_up", "code", "reason"),
+    [
+        (GIVEN_UP, "internal", CloseReason.ERROR),
+        (NO_ROOM, "overloaded", CloseReason.OVERLOADED),
+    ],
+)
+async def test_a_session_that_a_service_gave_up_is_closed_with_a_reason(
+    rig: Rig, given_up: Closed, code: str, reason: CloseReason
+) -> None:
     await rig.open("a")
     await rig.store.update("a", lambda old: dataclasses.replace(old, last_index=4))
-    await rig.sessions.send(SessionMessage("a", 0, GIVEN_UP))
+    await rig.sessions.send(SessionMessage("a", 0, given_up))
     error, closed = await rig.told("a", 2)
     assert isinstance(error, ErrorEvent)
-    assert error.code == "internal"
-    assert closed == SessionClosed(CloseReason.ERROR, chunks=5, turns=0)
+    assert error.code == code
+    assert closed == SessionClosed(reason, chunks=5, turns=0)
 
 
 async def test_a_decision_on_a_session_that_was_never_opened_is_given_up_once(rig: Rig) -> None:
