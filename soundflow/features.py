@@ -37,12 +37,14 @@ class Features:
     tensors: by name. The unified models make `frames` (10, d) float32; the cascade makes
     `log_mel`, `sound_scores` and `speech`, described in `soundflow/cascade/encoder.py`.
     last: no chunk follows; the session's audio is over.
+    version: of the encoder that made them; 0 where it has none.
     """
 
     session_id: str
     index: int
     tensors: Mapping[str, Tensor]
     last: bool = False
+    version: int = 0
 
     def __post_init__(self) -> None:
         if self.index < 0:

@@ -168,6 +168,7 @@ class ModelInfo:
 
     languages: those it hears; empty = any.
     capacity: the sessions that its decoder has room for; 0 = nobody has counted them.
+    version: its number in a repository of models; 0 outside of one.
     """
 
     name: str
@@ -175,3 +176,4 @@ class ModelInfo:
     languages: frozenset[str] = frozenset()
     details: Mapping[str, str] = field(default_factory=dict)
     capacity: int = 0
+    version: int = 0

@@ -17,7 +17,7 @@ from soundflow.checkpoint.errors import CacheUnwritable
 from soundflow.checkpoint.folder import TOKENIZER, Checkpoint
 from soundflow.checkpoint.placing import Part, shapes_of
 from soundflow.checkpoint.weights import INDEX
-from soundflow.unified.audio_tower import AudioTower
+from soundflow.unified.towers import tower_of
 from soundflow.unified.transformer import LanguageModel
 
 SHARD_BYTES = 2_000_000_000
@@ -39,7 +39,7 @@ def convert(
     """
     source.verify()
     with torch.device("meta"):
-        encoder, decoder = AudioTower(source.encoder_config), LanguageModel(source.decoder_config)
+        encoder, decoder = tower_of(source.encoder_config), LanguageModel(source.decoder_config)
     tensors = chain(
         _renamed(own.ENCODER, source.encoder, encoder),
         _renamed(own.DECODER, source.decoder, decoder),

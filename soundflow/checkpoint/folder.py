@@ -12,10 +12,10 @@ import torch
 from soundflow.checkpoint import own, published, qwen
 from soundflow.checkpoint.errors import ModelDamaged, ModelMissing
 from soundflow.checkpoint.placing import Part
-from soundflow.unified.audio_tower import AudioTower, EncoderConfig
 from soundflow.unified.config import DecoderConfig
 from soundflow.unified.quantised import WeightFormat
 from soundflow.unified.tokens import ControlTokens, TextTokens
+from soundflow.unified.towers import Tower, TowerConfig, tower_of
 from soundflow.unified.transformer import LanguageModel
 
 TOKENIZER = "tokenizer.json"
@@ -38,18 +38,18 @@ class Checkpoint:
 
     path: Path
     kind: Kind
-    encoder_config: EncoderConfig
+    encoder_config: TowerConfig
     decoder_config: DecoderConfig
     control: ControlTokens
     encoder: Part
     decoder: Part
 
-    def make_encoder(self, dtype: torch.dtype | None = None, device: str = "cpu") -> AudioTower:
+    def make_encoder(self, dtype: torch.dtype | None = None, device: str = "cpu") -> Tower:
         """Return the audio tower with its weights. dtype: None = as they are stored."""
         with torch.device("meta"):
-            tower = AudioTower(self.encoder_config)
+            tower = tower_of(self.encoder_config)
         self.load_encoder(tower, dtype, device)
-        return tower.to(device, tower.proj.weight.dtype)
+        return tower.to(device, next(tower.parameters()).dtype)
 
     def make_decoder(
         self,
@@ -64,7 +64,7 @@ class Checkpoint:
         return model.to(device)
 
     def load_encoder(
-        self, tower: AudioTower, dtype: torch.dtype | None = None, device: str = "cpu"
+        self, tower: Tower, dtype: torch.dtype | None = None, device: str = "cpu"
     ) -> None:
         """Fill a tower of `encoder_config`; see `Part.load`."""
         self.encoder.load(tower, dtype, device)
@@ -78,7 +78,7 @@ class Checkpoint:
     def verify(self) -> None:
         """Compare every name, shape and type of both parts, and read the tokeniser."""
         with torch.device("meta"):
-            self.encoder.check(AudioTower(self.encoder_config))
+            self.encoder.check(tower_of(self.encoder_config))
             self.decoder.check(LanguageModel(self.decoder_config))
         self.read_tokenizer()
 

@@ -65,13 +65,15 @@ def inputs(batch: Sequence[tuple[Chunk, bytes]]) -> dict[str, Tensor]:
 
 
 def results(
-    batch: Sequence[tuple[Chunk, bytes]], outputs: Mapping[str, Tensor]
+    batch: Sequence[tuple[Chunk, bytes]], outputs: Mapping[str, Tensor], version: int
 ) -> list[Encoded | Exception]:
-    """Read what came of a request."""
+    """Read what came of a request to this version of the encoder."""
     tensors = {name: tensor for name, tensor in outputs.items() if name not in (STATE, ERROR)}
     errors = outputs.get(ERROR, np.full((len(batch), 1), b"", object))
     return [
-        _read(error) if error else (Features(chunk.session_id, chunk.index, row, chunk.last), state)
+        _read(error)
+        if error
+        else (Features(chunk.session_id, chunk.index, row, chunk.last, version), state)
         for (chunk, _), row, state, error in zip(
             batch, unstacked(tensors), outputs[STATE][:, 0], errors[:, 0], strict=True
         )

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -47,6 +48,7 @@ class EngineServer:
     measure: told, about once a second, how many sessions and how many calls are open, and what the
     decoder has counted.
     failed: told, on the engine's thread, that the engine has ended by itself.
+    version: of the model, told with what it says of itself.
     """
 
     def __init__(
@@ -56,8 +58,10 @@ class EngineServer:
         idle_close_s: float,
         measure: Callable[[int, int, Mapping[str, int]], None] = lambda *numbers: None,
         failed: Callable[[], None] = lambda: None,
+        version: int = 0,
     ) -> None:
         self._engine = engine
+        self._version = version
         self._idle_close_s = idle_close_s
         self._measure = measure
         self._failed = failed
@@ -162,7 +166,7 @@ class EngineServer:
     async def _answer(self, call: Call) -> Reply:
         match call:
             case Ping(number):
-                return Pong(number, self._id, self._engine.info)
+                return Pong(number, self._id, replace(self._engine.info, version=self._version))
             case Open(number, session_id, spec, past):
                 next_index = await self._engine.open(session_id, spec, past)
                 self._called[session_id] = time.monotonic()

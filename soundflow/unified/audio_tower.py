@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from soundflow.unified.logmel import CHUNK_FRAMES
 
 CONVOLUTION_STRIDE = 2
+CHUNK_POSITIONS = CHUNK_FRAMES // CONVOLUTION_STRIDE  # 20
 POOLED = 2
-CHUNK_OUTPUTS = CHUNK_FRAMES // CONVOLUTION_STRIDE // POOLED  # 10
+CHUNK_OUTPUTS = CHUNK_POSITIONS // POOLED  # 10
 
 LONGEST_WAVELENGTH = 10_000.0
 
@@ -51,14 +52,14 @@ class EncoderConfig:
     @property
     def window_positions(self) -> int:
         """How many positions those are."""
-        return self.window_chunks * CHUNK_FRAMES // CONVOLUTION_STRIDE
+        return self.window_chunks * CHUNK_POSITIONS
 
 
-class AudioTower(nn.Module):
-    """Whisper's encoder, over one window at a time, pooled and projected.
+class WhisperEncoder(nn.Module):
+    """Whisper's encoder, over one window at a time.
 
-    Positions count from the window's beginning, and nothing crosses its borders; so a chunk's
-    frames depend on what it is given, not on when in the session it came.
+    Positions count from the window's beginning, and nothing crosses its borders; so what is heard
+    of a chunk depends on what is given with it, not on when in the session it came.
     """
 
     positions_PD: Tensor
@@ -74,14 +75,11 @@ class AudioTower(nn.Module):
         self.register_buffer("positions_PD", positions_PD, persistent=False)
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.layers))
         self.ln_post = nn.LayerNorm(config.width)
-        self.proj = nn.Linear(config.width, config.output_width)
-        # The published files hold it; nothing that streams uses it.
-        self.audio_bos_eos_token = nn.Embedding(2, config.output_width)
 
-    def forward(self, windows_BMT: Tensor) -> Tensor:
-        """Return the `(B, 10, output_width)` frames of each window's newest chunk.
+    def hidden(self, windows_BMT: Tensor) -> Tensor:
+        """Return the `(B, P, width)` positions of windows, not yet normalised by `ln_post`.
 
-        T is 40 for each of `window_chunks`, the oldest first.
+        T is 40 for each of `window_chunks`, the oldest first; P is 20 for each.
         """
         expected = (self.config.mels, self.config.window_chunks * CHUNK_FRAMES)
         if windows_BMT.shape[1:] != expected:
@@ -91,9 +89,32 @@ class AudioTower(nn.Module):
         hidden_BPD = hidden_BPD + self.positions_PD.to(hidden_BPD)
         for layer in self.layers:
             hidden_BPD = layer(hidden_BPD)
-        own_BPD = hidden_BPD[:, -CHUNK_OUTPUTS * POOLED :]
+        return hidden_BPD
+
+
+class AudioTower(WhisperEncoder):
+    """The published tower: each window's newest chunk, pooled and projected."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__(config)
+        self.proj = nn.Linear(config.width, config.output_width)
+        # The published files hold it; nothing that streams uses it.
+        self.audio_bos_eos_token = nn.Embedding(2, config.output_width)
+
+    def forward(self, windows_BMT: Tensor) -> Tensor:
+        """Return the `(B, 10, output_width)` frames of each window's newest chunk."""
+        return self.project(self.hear(windows_BMT))
+
+    def hear(self, windows_BMT: Tensor) -> Tensor:
+        """Return the `(B, 10, width)` that is projected into the language model."""
+        own_BPD = self.hidden(windows_BMT)[:, -CHUNK_POSITIONS:]
         pooled_BPD = F.avg_pool1d(own_BPD.transpose(1, 2), POOLED).transpose(1, 2)
-        frames_BPD: Tensor = self.proj(self.ln_post(pooled_BPD))
+        heard_BPD: Tensor = self.ln_post(pooled_BPD)
+        return heard_BPD
+
+    def project(self, heard_BPD: Tensor) -> Tensor:
+        """Return the `(B, 10, output_width)` frames of what was heard."""
+        frames_BPD: Tensor = self.proj(heard_BPD)
         return frames_BPD
 
 

@@ -13,8 +13,11 @@ from torch import Tensor
 from soundflow.audio import Chunk
 from soundflow.features import Features, TensorSpec
 from soundflow.frontend import Array
-from soundflow.unified.audio_tower import CHUNK_OUTPUTS, AudioTower, EncoderConfig
+from soundflow.unified.audio_tower import CHUNK_OUTPUTS, AudioTower
 from soundflow.unified.logmel import TAIL_SAMPLES, LogMel, MelState
+from soundflow.unified.small_hearing import hear
+from soundflow.unified.small_tower import SmallTower
+from soundflow.unified.towers import Tower, TowerConfig
 
 # A state as bytes: this header, then the tail, then the recent frames, all little-endian.
 _HEADER = struct.Struct("<8sIIIf")  # what it is, mel bands, samples of tail, recent frames, peak
@@ -79,7 +82,7 @@ class UnifiedEncoder:
         return MelState(numbers[:tail], peak, numbers[tail:].reshape(recent, mels))
 
 
-def tensors_of(config: EncoderConfig) -> tuple[TensorSpec, ...]:
+def tensors_of(config: TowerConfig) -> tuple[TensorSpec, ...]:
     """Return what the encoder of such a tower makes of each chunk."""
     return (TensorSpec("frames", "float32", (CHUNK_OUTPUTS, config.output_width)),)
 
@@ -89,8 +92,10 @@ def features_whole(tower: AudioTower, pcm_S: Array) -> Tensor:
     return through(tower, front_of(tower).whole(pcm_S))
 
 
-def features_live(tower: AudioTower, pcm_S: Array) -> Tensor:
+def features_live(tower: Tower, pcm_S: Array) -> Tensor:
     """Return the frames `(N, 10, D)` of a clip of whole chunks as a live session gets them."""
+    if isinstance(tower, SmallTower):
+        return tower.project(hear(tower, pcm_S))
     return through(tower, front_of(tower).live(pcm_S))
 
 

@@ -6,6 +6,7 @@ import torch
 
 from soundflow.checkpoint.errors import ModelDamaged
 from soundflow.checkpoint.folder import Checkpoint
+from soundflow.unified.audio_tower import AudioTower
 from soundflow.unified.decoder import UnifiedDecoder
 from soundflow.unified.encoder import UnifiedEncoder
 from soundflow.unified.kv_pool import FP8
@@ -20,6 +21,8 @@ PAGE_POSITIONS = 16
 def encoder_of(checkpoint: Checkpoint, runtime: Runtime) -> UnifiedEncoder:
     """Return the encoder with its weights. ModelMissing, ModelDamaged."""
     tower = checkpoint.make_encoder(_dtype(runtime), _device(runtime))
+    if not isinstance(tower, AudioTower):
+        raise ModelDamaged(f"{checkpoint.path}: a small tower cannot hear live yet")
     return UnifiedEncoder(tower)
 
 

@@ -70,8 +70,7 @@ class LogMel:
         """
         pairs = zip(pcm_BS, states, strict=True)
         heard_BS = np.stack([np.concatenate([_before(pcm_S, s), pcm_S]) for pcm_S, s in pairs])
-        mirrored_BS = np.pad(heard_BS, ((0, 0), (0, AHEAD_SAMPLES)), mode="reflect")
-        raw_BTM = self._raw(torch.from_numpy(mirrored_BS))
+        raw_BTM = self._raw(torch.from_numpy(_mirrored(heard_BS)))
         raw_BTM[[not state.tail.size for state in states], 0] = SILENT  # it lies before the session
         recent_BTM = torch.from_numpy(np.stack([state.recent for state in states]))
         window_BTM = torch.cat([recent_BTM[:, :-1], raw_BTM], 1)[:, -self._window_frames :]
@@ -95,11 +94,17 @@ class LogMel:
 
     def live(self, pcm_S: Array) -> Tensor:
         """Return the windows `(N, M, T)` of a clip of whole chunks as a live session gets them."""
-        windows, states = [], [self.initial()]
-        for chunk_S in pcm_S.reshape(-1, 1, CHUNK_SAMPLES):
-            window_1MT, states = self.advance(chunk_S, states)
-            windows.append(window_1MT)
-        return torch.cat(windows)
+        heard_NS = _overlapping(np.concatenate([_before(pcm_S, self.initial()), pcm_S]))
+        raw_NTM = self._raw(torch.from_numpy(_mirrored(heard_NS)))
+        raw_NTM[0, 0] = SILENT
+        settled_N = raw_NTM[:, :-1].amax((1, 2)).cummax(0).values
+        peak_N = settled_N.maximum(raw_NTM[:, -1].amax(1)).clamp_min(SILENT)
+        # All frames as later chunks see them, behind silence; a chunk's own last one is not yet so.
+        settled_TM = torch.cat([raw_NTM[:, :-1].flatten(0, 1)[1:], raw_NTM[-1, -1:]])
+        padded_TM = F.pad(settled_TM, (0, 0, self.context_frames, 0), value=SILENT)
+        windows_NMT = padded_TM.unfold(0, self._window_frames, CHUNK_FRAMES).clone()
+        windows_NMT[:, :, -1] = raw_NTM[:, -1]
+        return _scaled(windows_NMT, peak_N[:, None, None])
 
     @property
     def _window_frames(self) -> int:
@@ -127,6 +132,17 @@ def _before(pcm_S: Array, state: MelState) -> Array:
     if state.tail.size:
         return state.tail
     return np.pad(pcm_S[HALF_WINDOW:0:-1], (TAIL_SAMPLES - HALF_WINDOW, 0))
+
+
+def _mirrored(heard_BS: Array) -> Array:
+    """Add, to each row, what is not yet there of its last frame."""
+    return np.pad(heard_BS, ((0, 0), (0, AHEAD_SAMPLES)), mode="reflect")
+
+
+def _overlapping(heard_S: Array) -> Array:
+    """Return each chunk `(N, S)` behind its tail; the clip's first one is given with its own."""
+    size = TAIL_SAMPLES + CHUNK_SAMPLES
+    return np.lib.stride_tricks.sliding_window_view(heard_S, size)[::CHUNK_SAMPLES]
 
 
 def _peaks(states: Sequence[MelState]) -> Tensor:

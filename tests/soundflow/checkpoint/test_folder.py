@@ -9,7 +9,7 @@ from soundflow.checkpoint import own
 from soundflow.checkpoint.convert import convert
 from soundflow.checkpoint.errors import ModelMissing
 from soundflow.checkpoint.folder import Kind, open_checkpoint
-from soundflow.unified.audio_tower import EncoderConfig
+from soundflow.unified.audio_tower import AudioTower, EncoderConfig
 from soundflow.unified.config import DecoderConfig
 from soundflow.unified.encoder import features_whole
 from soundflow.unified.tokens import ControlTokens
@@ -51,6 +51,7 @@ def test_the_published_configuration_is_understood(published: Path) -> None:
 
 def test_the_published_encoder_makes_the_published_features(published: Path) -> None:
     tower = open_checkpoint(published).make_encoder()
+    assert isinstance(tower, AudioTower)
     features = features_whole(tower, golden.pcm())
     expected = torch.from_numpy(golden.features_whole())
     torch.testing.assert_close(features, expected, rtol=0, atol=1e-4)
@@ -113,6 +114,7 @@ def test_a_stock_qwen_is_read(tmp_path: Path, whole: bool, tied: bool) -> None:
     )
     head = "model.embed_tokens" if tied else "lm_head"
     assert_holds(model, "head.weight", weights[f"{prefix}{head}.weight"])
+    assert isinstance(tower, AudioTower)
     assert torch.equal(tower.proj.weight, weights[f"{prefix}audio_tower.proj.weight"])
 
 

@@ -7,7 +7,10 @@ from torch import Tensor
 
 from soundflow.audio import CHUNK_SAMPLES, Chunk
 from soundflow.checkpoint.folder import Checkpoint, open_checkpoint
-from soundflow.unified.encoder import UnifiedEncoder, features_whole
+from soundflow.unified.audio_tower import AudioTower
+from soundflow.unified.encoder import features_whole
+from soundflow.unified.loading import encoder_of
+from soundflow.unified.runtime import Runtime
 from tests import golden
 from tests.golden.greedy import greedy_turns
 from tests.soundflow.checkpoint.folders import write_published
@@ -28,6 +31,7 @@ def checkpoint(
 def conversation(checkpoint: Checkpoint) -> Tensor:
     """Return the frames of the clip, a second of zeros, and both again, each encoded as a whole."""
     tower = checkpoint.make_encoder()
+    assert isinstance(tower, AudioTower)
     silence = np.zeros(SECOND_OF_SILENCE, np.float32)
     with torch.inference_mode():
         parts = [features_whole(tower, pcm) for pcm in (golden.pcm(), silence)]
@@ -35,7 +39,7 @@ def conversation(checkpoint: Checkpoint) -> Tensor:
 
 
 def test_a_live_session_gets_the_published_features(checkpoint: Checkpoint) -> None:
-    encoder = UnifiedEncoder(checkpoint.make_encoder())
+    encoder = encoder_of(checkpoint, Runtime(device="cpu"))
     state = encoder.initial()
     pieces = golden.pcm().reshape(-1, CHUNK_SAMPLES)
     for index, (pcm, expected) in enumerate(zip(pieces, golden.features_prefix(), strict=True)):
