@@ -6,8 +6,8 @@ D width, V vocabulary.
 
 from torch import Tensor, nn
 
-from soundflow.unified.audio_tower import AudioTower
 from soundflow.unified.tokens import ControlTokens
+from soundflow.unified.towers import Tower
 from soundflow.unified.transformer import LanguageModel
 from training.learning.batch import Batch
 
@@ -18,7 +18,7 @@ class Network(nn.Module):
     In place of the embeddings of `pad` and, in offline sequences, `audio_pad` come frames.
     """
 
-    def __init__(self, encoder: AudioTower, decoder: LanguageModel, control: ControlTokens) -> None:
+    def __init__(self, encoder: Tower, decoder: LanguageModel, control: ControlTokens) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
