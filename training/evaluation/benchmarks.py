@@ -129,10 +129,13 @@ def _tier(
         heard = subject.hear(pcm_S, PROACTIVE)
         seconds += heard.seconds
         strays += tiers.strays(placed, heard)
-        for clip, (decision, reply) in zip(clips, tiers.decisions(placed, heard), strict=True):
-            rows.append((clip.id, proactive.written(decision, reply)))
+        for clip, said in zip(clips, tiers.reactions(placed, heard), strict=True):
+            rows.append((clip.id, proactive.written(said.decision, said.reply)))
             domain = proactive.domain_of(clip.path, domains)
-            judged.append(proactive.Judged(domain, clip.decision, decision))
+            replies = len(said.turns)
+            judged.append(
+                proactive.Judged(domain, clip.decision, said.decision, replies, said.delay_ms)
+            )
     return proactive.score(f"Proactive-Sound-Bench, {name}", judged, seconds, strays)
 
 

@@ -1,4 +1,4 @@
-"""A corpus of our own rows: when the model spoke, over turns, and what it wrote down."""
+"""A corpus of our own rows: when the model spoke, over turns, what it counted and wrote down."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from soundflow.interaction import SessionSpec
 from training.composition.rows import Row, read_rows
 from training.composition.timeline import Timeline
 from training.data import JOINED_SCENES, KINDS, hear
-from training.evaluation import stability, transcription, triggers
+from training.evaluation import counting, stability, transcription, triggers
 from training.evaluation.figures import Result
 from training.evaluation.progress import shown
 from training.evaluation.subject import Subject
@@ -25,6 +25,7 @@ def evaluate(subject: Subject, folder: Path, split: str, most: int) -> list[Resu
     """
     by_scene: dict[str, list[triggers.Outcome]] = defaultdict(list)
     written: list[transcription.Transcribed] = []
+    counted: list[counting.Counted] = []
     for row, seed in shown("corpus", list(_rows(folder, split, most))):
         heard_row = hear(row, folder, np.random.default_rng([0, seed]))
         timeline = heard_row.timeline
@@ -36,9 +37,14 @@ def evaluate(subject: Subject, folder: Path, split: str, most: int) -> list[Resu
         expected = [response.chunk for response in timeline.responses]
         spoken = [turn.chunk for turn in heard.turns]
         by_scene[row.scene_type].append(triggers.match(timeline.chunks, expected, spoken))
+        if true := counting.true_count(timeline):
+            counted.append(counting.Counted(true, counting.last_number(heard.text)))
     if not by_scene and not written:
         raise ValueError(f"{folder} has no streams of the split {split!r}")
-    return [*_triggers(by_scene), *([_written(written)] if written else [])]
+    results = [*_triggers(by_scene)]
+    if counted:
+        results.append(counting.score("Corpus: counting", counted))
+    return [*results, _written(written)] if written else results
 
 
 def _triggers(by_scene: dict[str, list[triggers.Outcome]]) -> Iterator[Result]:

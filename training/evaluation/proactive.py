@@ -1,7 +1,8 @@
 """Proactive-Sound-Bench: 644 clips, of which some call for help and the others for silence.
 
-It reads the public manifest (`{"id", "path", "description", "decision"}`) and the public prediction
-rows (`{"id", "_raw_reply"}`). A prediction that says nothing clear, or that is not there, is wrong;
+It reads the public manifest (`{"id", "path", "description", "decision"}`; `onset_s` beside them
+where the sound does not begin with its clip) and the public prediction rows
+(`{"id", "_raw_reply"}`). A prediction that says nothing clear, or that is not there, is wrong;
 the public scorer leaves it out of its denominator, so its number is told beside ours. As silence
 alone is right on 58.5 % of the clips, what counts is balanced accuracy.
 """
@@ -10,11 +11,11 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import nan
+from math import isnan, nan
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from training.evaluation.figures import Figure, Result, per_hour, share
+from training.evaluation.figures import Figure, Result, per_hour, quantile, share
 from training.evaluation.interval import mean_of_shares
 
 Decision = Literal["RESPOND", "IGNORE"]
@@ -29,12 +30,16 @@ _SEPARATORS = re.compile(r"[\W_\d]+")
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A row of the manifest. path: of the audio, from the manifest's folder."""
+    """A row of the manifest. path: of the audio, from the manifest's folder.
+
+    onset_s: where in it that begins which it is about; what is said before answers nothing.
+    """
 
     id: str
     path: str
     description: str
     decision: Decision
+    onset_s: float = 0.0
 
     @property
     def category(self) -> str:
@@ -44,11 +49,16 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One clip, and what was predicted of it; None = nothing that could be read."""
+    """One clip, and what was predicted of it; None = nothing that could be read.
+
+    replies: how many came. delay_ms: of the first, from the sound's onset; NaN = not known.
+    """
 
     domain: str
     expected: Decision
     predicted: Decision | None
+    replies: int = 0
+    delay_ms: float = nan
 
     @property
     def right(self) -> bool:
@@ -65,7 +75,8 @@ def read_manifest(path: Path) -> list[Clip]:
             raise ValueError(f"{path}, row {number}: no clip with a decision: {row}")
         decided: Decision = RESPOND if decision == RESPOND else IGNORE
         told = str(row.get("description", ""))
-        clips.append(Clip(str(row["id"]), str(row["path"]), told, decided))
+        onset_s = float(str(row.get("onset_s", 0.0)))
+        clips.append(Clip(str(row["id"]), str(row["path"]), told, decided, onset_s))
     return clips
 
 
@@ -131,8 +142,8 @@ def score(name: str, judged: Sequence[Judged], seconds: float = 0.0, strays: int
         _public(judged),
     ]
     if seconds:
-        false = sum(one.expected == IGNORE and one.predicted == RESPOND for one in judged)
-        figures.append(per_hour("false alarms", false + strays, seconds))
+        false = sum(one.replies for one in judged if one.expected == IGNORE)
+        figures += [*_delays(judged), per_hour("false alarms", false + strays, seconds)]
     for domain in (*DOMAINS, OTHER):
         inside = [one for one in judged if one.domain == domain]
         if inside:
@@ -166,6 +177,17 @@ def _rates(judged: Sequence[Judged]) -> tuple[Figure, Figure, Figure]:
         share("precision", sum(one.right for one in spoke), len(spoke), "replies"),
         share("specificity", sum(one.right for one in ignored), len(ignored), "IGNORE clips"),
     )
+
+
+def _delays(judged: Sequence[Judged]) -> list[Figure]:
+    """How long after the onset of what calls for help the first reply began."""
+    delays_ms = [
+        one.delay_ms for one in judged if one.expected == RESPOND and not isnan(one.delay_ms)
+    ]
+    return [
+        Figure(f"reply delay, {name}", quantile(delays_ms, at), of=len(delays_ms), unit="ms")
+        for name, at in (("median", 0.5), ("90 %", 0.9))
+    ]
 
 
 def _plain(name: str, judged: Sequence[Judged]) -> Figure:

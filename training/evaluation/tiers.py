@@ -8,10 +8,11 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 
-from soundflow.audio import CHUNK_SAMPLES, SAMPLE_RATE_HZ, Pcm
+from soundflow.audio import CHUNK_MS, CHUNK_SAMPLES, SAMPLE_RATE_HZ, Pcm
 from training.evaluation.proactive import IGNORE, RESPOND, Clip, Decision
 from training.evaluation.subject import Heard, Turn
 
@@ -24,11 +25,39 @@ TAIL_S = 2.4
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A clip in a stream, in samples; a reply belongs to the clip that began last before it."""
+    """A clip in a stream, in samples; a reply belongs to the clip that began last before it.
+
+    start: of what it is about.
+    """
 
     clip: Clip
     start: int
     end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """What was said of one clip."""
+
+    placed: Placed
+    turns: tuple[Turn, ...]
+
+    @property
+    def decision(self) -> Decision:
+        """Any reply is one to respond."""
+        return RESPOND if self.turns else IGNORE
+
+    @property
+    def reply(self) -> str:
+        """All that was said."""
+        return " ".join(turn.text for turn in self.turns)
+
+    @property
+    def delay_ms(self) -> float:
+        """From the beginning to the close of the chunk at which it was first answered, or NaN."""
+        if not self.turns:
+            return nan
+        return (self.turns[0].chunk + 1) * CHUNK_MS - self.placed.start * 1000 / SAMPLE_RATE_HZ
 
 
 def series(clips: Sequence[Clip]) -> Iterator[tuple[Clip, ...]]:
@@ -52,26 +81,27 @@ def stream_of(clips: Sequence[Clip], audio: Sequence[Pcm]) -> tuple[Pcm, tuple[P
     for clip, pcm_S in zip(clips, audio, strict=True):
         if placed:
             pieces.append(_silence(float(rng.uniform(*GAP_S))))
-        start = sum(map(len, pieces))
+        first = sum(map(len, pieces))
         pieces.append(pcm_S)
-        placed.append(Placed(clip, start, start + len(pcm_S)))
+        onset = first + round(clip.onset_s * SAMPLE_RATE_HZ)
+        placed.append(Placed(clip, onset, first + len(pcm_S)))
     pieces.append(_silence(TAIL_S))
     joined_S = np.concatenate(pieces)
     return np.pad(joined_S, (0, -len(joined_S) % CHUNK_SAMPLES)), tuple(placed)
 
 
-def decisions(placed: Sequence[Placed], heard: Heard) -> list[tuple[Decision, str]]:
-    """Return what was decided of each clip, and the reply.
+def reactions(placed: Sequence[Placed], heard: Heard) -> list[Reaction]:
+    """Return what was made of each clip.
 
     A turn belongs to the clip that had begun last when its newest chunk closed; one from before
     the first clip answers none of them, see `strays`.
     """
-    replies: list[list[str]] = [[] for _ in placed]
+    turns: list[list[Turn]] = [[] for _ in placed]
     for turn in heard.turns:
         begun = _begun(placed, turn)
         if begun:
-            replies[begun - 1].append(turn.text)
-    return [(RESPOND if said else IGNORE, " ".join(said)) for said in replies]
+            turns[begun - 1].append(turn)
+    return [Reaction(one, tuple(own)) for one, own in zip(placed, turns, strict=True)]
 
 
 def strays(placed: Sequence[Placed], heard: Heard) -> int:

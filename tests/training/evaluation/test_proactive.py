@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 from pytest import approx, mark, raises
 
-from soundflow.audio import CHUNK_SAMPLES, SAMPLE_RATE_HZ
+from soundflow.audio import CHUNK_MS, CHUNK_SAMPLES, SAMPLE_RATE_HZ
 from tests.training.evaluation.saying import turn
 from training.evaluation.figures import Figure
 from training.evaluation.proactive import (
@@ -22,7 +22,7 @@ from training.evaluation.proactive import (
     written,
 )
 from training.evaluation.subject import Heard
-from training.evaluation.tiers import decisions, series, strays, stream_of
+from training.evaluation.tiers import reactions, series, strays, stream_of
 
 
 def rows(path: Path, *values: object) -> Path:
@@ -158,5 +158,35 @@ def test_a_reply_belongs_to_the_clip_that_began_last() -> None:
     pcm, placed = stream_of(CLIPS[:3], audio)
     second = placed[1].start // CHUNK_SAMPLES  # the chunk at whose close it has begun
     heard = Heard(len(pcm) // CHUNK_SAMPLES, (turn(0), turn(second), turn(second + 2)))
-    assert decisions(placed, heard) == [(IGNORE, ""), (RESPOND, "ok ok"), (IGNORE, "")]
+    said = reactions(placed, heard)
+    assert [(one.decision, one.reply) for one in said] == [
+        (IGNORE, ""),
+        (RESPOND, "ok ok"),
+        (IGNORE, ""),
+    ]
+    delay_ms = (second + 1) * CHUNK_MS - placed[1].start * 1000 / SAMPLE_RATE_HZ
+    assert said[1].delay_ms == approx(delay_ms)
+    assert 0 < delay_ms <= CHUNK_MS
     assert strays(placed, heard) == 1
+
+
+def test_what_is_said_before_the_sound_begins_is_no_answer_to_it() -> None:
+    late = Clip("late", "a/late.wav", "", RESPOND, onset_s=2.0)
+    pcm, placed = stream_of([late], [np.full(8 * CHUNK_SAMPLES, 0.5, np.float32)])
+    before = Heard(len(pcm) // CHUNK_SAMPLES, (turn(3),))  # closes at 1.6 s, 0.8 s into the clip
+    assert [one.decision for one in reactions(placed, before)] == [IGNORE]
+    assert strays(placed, before) == 1
+    after = Heard(len(pcm) // CHUNK_SAMPLES, (turn(7),))  # closes at 3.2 s
+    assert [one.delay_ms for one in reactions(placed, after)] == [approx(3200 - 2800)]
+
+
+def test_each_reply_to_what_calls_for_none_is_a_false_alarm() -> None:
+    judged = [
+        Judged("music", IGNORE, RESPOND, replies=3, delay_ms=400.0),
+        Judged("human", RESPOND, RESPOND, replies=2, delay_ms=1200.0),
+        Judged("human", RESPOND, IGNORE),
+    ]
+    found = {each.name: each for each in score("x", judged, seconds=1800.0, strays=1).figures}
+    assert found["false alarms"].value == approx(8.0)
+    assert found["reply delay, median"].value == 1200.0
+    assert found["reply delay, median"].of == 1
