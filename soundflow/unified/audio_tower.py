@@ -76,10 +76,10 @@ class WhisperEncoder(nn.Module):
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.layers))
         self.ln_post = nn.LayerNorm(config.width)
 
-    def hidden(self, windows_BMT: Tensor) -> Tensor:
-        """Return the `(B, P, width)` positions of windows, not yet normalised by `ln_post`.
+    def hidden(self, windows_BMT: Tensor, chunk: int) -> Tensor:
+        """Return the `(B, 20, width)` positions of one chunk, not yet normalised by `ln_post`.
 
-        T is 40 for each of `window_chunks`, the oldest first; P is 20 for each.
+        T is 40 for each of `window_chunks`, the oldest first. chunk: which of them.
         """
         expected = (self.config.mels, self.config.window_chunks * CHUNK_FRAMES)
         if windows_BMT.shape[1:] != expected:
@@ -87,8 +87,10 @@ class WhisperEncoder(nn.Module):
         hidden_BDT = F.gelu(self.conv1(windows_BMT))
         hidden_BPD = F.gelu(self.conv2(hidden_BDT)).transpose(1, 2)
         hidden_BPD = hidden_BPD + self.positions_PD.to(hidden_BPD)
-        for layer in self.layers:
-            hidden_BPD = layer(hidden_BPD)
+        every, own = slice(None), slice(chunk * CHUNK_POSITIONS, (chunk + 1) * CHUNK_POSITIONS)
+        for number, layer in enumerate(self.layers, start=1):
+            # Behind the last layer nobody asks for the other chunks.
+            hidden_BPD = layer(hidden_BPD, own if number == self.config.layers else every)
         return hidden_BPD
 
 
@@ -107,7 +109,7 @@ class AudioTower(WhisperEncoder):
 
     def hear(self, windows_BMT: Tensor) -> Tensor:
         """Return the `(B, 10, width)` that is projected into the language model."""
-        own_BPD = self.hidden(windows_BMT)[:, -CHUNK_POSITIONS:]
+        own_BPD = self.hidden(windows_BMT, self.config.context_chunks)
         pooled_BPD = F.avg_pool1d(own_BPD.transpose(1, 2), POOLED).transpose(1, 2)
         heard_BPD: Tensor = self.ln_post(pooled_BPD)
         return heard_BPD
@@ -127,8 +129,9 @@ class _Layer(nn.Module):
         self.fc2 = nn.Linear(config.ffn, config.width)
         self.final_layer_norm = nn.LayerNorm(config.width)
 
-    def forward(self, hidden_BPD: Tensor) -> Tensor:
-        hidden_BPD = hidden_BPD + self.self_attn(self.self_attn_layer_norm(hidden_BPD))
+    def forward(self, hidden_BPD: Tensor, wanted: slice) -> Tensor:
+        attended_BPD = self.self_attn(self.self_attn_layer_norm(hidden_BPD), wanted)
+        hidden_BPD = hidden_BPD[:, wanted] + attended_BPD
         inner_BPF = F.gelu(self.fc1(self.final_layer_norm(hidden_BPD)))
         output_BPD: Tensor = hidden_BPD + self.fc2(inner_BPF)
         return output_BPD
@@ -143,9 +146,9 @@ class _Attention(nn.Module):
         self.v_proj = nn.Linear(config.width, config.width)
         self.out_proj = nn.Linear(config.width, config.width)
 
-    def forward(self, hidden_BPD: Tensor) -> Tensor:
+    def forward(self, hidden_BPD: Tensor, wanted: slice) -> Tensor:
         attended_BHPD = F.scaled_dot_product_attention(
-            self._by_head(self.q_proj(hidden_BPD)),
+            self._by_head(self.q_proj(hidden_BPD[:, wanted])),
             self._by_head(self.k_proj(hidden_BPD)),
             self._by_head(self.v_proj(hidden_BPD)),
         )

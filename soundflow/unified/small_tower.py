@@ -16,7 +16,6 @@ from soundflow.cascade.sound_classes import places
 from soundflow.unified.adapter import Adapter
 from soundflow.unified.audio_tower import (
     CHUNK_OUTPUTS,
-    CHUNK_POSITIONS,
     POOLED,
     EncoderConfig,
     WhisperEncoder,
@@ -100,9 +99,8 @@ class SmallTower(nn.Module):
 
         windows: `(B, mels, 40 * (context_chunks + 1))` log-mel, the oldest chunk first. Frozen.
         """
-        last = -CHUNK_POSITIONS * self.config.lookahead_chunks or None
-        late = slice(-CHUNK_POSITIONS * (self.config.lookahead_chunks + 1), last)
-        positions_BPD: Tensor = self.whisper.ln_post(self.whisper.hidden(windows_BMT)[:, late])
+        late = self.config.context_chunks - self.config.lookahead_chunks
+        positions_BPD: Tensor = self.whisper.ln_post(self.whisper.hidden(windows_BMT, late))
         return positions_BPD
 
     def tag(self, patches_BTM: Tensor) -> Tensor:
