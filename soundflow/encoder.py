@@ -14,6 +14,10 @@ StateT = TypeVar("StateT")
 HEARD_NOTHING = b""
 
 
+class StateMisfit(ValueError):
+    """A state that this encoder did not write, nor one like it: another version of a model may."""
+
+
 class Encoder(Protocol[StateT]):
     """Turn chunks into features; all that must outlive a chunk is in the state passed through.
 
@@ -56,10 +60,10 @@ def encode_carried(
     good = [
         (chunk, state)
         for (chunk, _), state in zip(batch, states, strict=True)
-        if not isinstance(state, ValueError)
+        if not isinstance(state, StateMisfit)
     ]
     encoded = iter(_encoded(encoder, good))
-    return [state if isinstance(state, ValueError) else next(encoded) for state in states]
+    return [state if isinstance(state, StateMisfit) else next(encoded) for state in states]
 
 
 def _loaded(encoder: Encoder[Any], state: bytes) -> Any:  # whatever the encoder carries
@@ -68,7 +72,7 @@ def _loaded(encoder: Encoder[Any], state: bytes) -> Any:  # whatever the encoder
     try:
         return encoder.load(state)
     except ValueError as error:
-        return error
+        return StateMisfit(str(error))
 
 
 def _encoded(

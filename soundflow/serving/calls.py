@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from soundflow.decoder import DecoderFull
+from soundflow.encoder import StateMisfit
 from soundflow.engine_session import EngineError, Heard, NotOpen, OutOfOrder
 from soundflow.interaction import ModelInfo, Past, Piece, SessionSpec
 
@@ -165,6 +166,7 @@ ERRORS: tuple[type[Exception], ...] = (
     OutOfOrder,
     EngineError,
     DecoderFull,
+    StateMisfit,
     ValueError,
 )
 

@@ -31,6 +31,7 @@ class ModelSettings(BaseSettings):
     unified_weights: Literal["float", "int8", "fp8"] = "float"
     unified_cache: Literal["float", "fp8"] = "float"
     unified_sessions: int = Field(default=64, gt=0)
+    unified_positions: int = Field(default=0, ge=0)
 
     def around(self) -> Around:
         """Return what the model is given beside its weights."""
@@ -40,6 +41,7 @@ class ModelSettings(BaseSettings):
             weights=self.unified_weights,
             cache=self.unified_cache,
             sessions=self.unified_sessions,
+            positions=self.unified_positions,
         )
         return Around(self.chat(), runtime)
 

@@ -6,7 +6,6 @@ import torch
 
 from soundflow.checkpoint.errors import ModelDamaged
 from soundflow.checkpoint.folder import Checkpoint
-from soundflow.unified.audio_tower import AudioTower
 from soundflow.unified.decoder import UnifiedDecoder
 from soundflow.unified.encoder import UnifiedEncoder
 from soundflow.unified.kv_pool import FP8
@@ -21,8 +20,6 @@ PAGE_POSITIONS = 16
 def encoder_of(checkpoint: Checkpoint, runtime: Runtime) -> UnifiedEncoder:
     """Return the encoder with its weights. ModelMissing, ModelDamaged."""
     tower = checkpoint.make_encoder(_dtype(runtime), _device(runtime))
-    if not isinstance(tower, AudioTower):
-        raise ModelDamaged(f"{checkpoint.path}: a small tower cannot hear live yet")
     return UnifiedEncoder(tower)
 
 
@@ -34,7 +31,7 @@ def decoder_of(
     ModelMissing, ModelDamaged. settings: None = the default ones, in as many positions as the
     model has.
     """
-    settings = settings or settings_for(checkpoint)
+    settings = settings or settings_for(checkpoint, runtime.positions)
     weights, device = WeightFormat(runtime.weights), _device(runtime)
     text_tokens = checkpoint.read_tokenizer()
     model = checkpoint.make_decoder(_dtype(runtime), device, weights).requires_grad_(False).eval()
@@ -46,10 +43,13 @@ def decoder_of(
     return UnifiedDecoder(model, cache, checkpoint.control, text_tokens, settings, name=name)
 
 
-def settings_for(checkpoint: Checkpoint) -> UnifiedSettings:
-    """Return the usual settings, in as many positions as a model has. ModelDamaged."""
+def settings_for(checkpoint: Checkpoint, positions: int = 0) -> UnifiedSettings:
+    """Return the usual settings, in as many positions as a model has. ModelDamaged.
+
+    positions: of a session at most; 0 = as many as is usual.
+    """
     usual = UnifiedSettings()
-    positions = min(usual.positions, checkpoint.decoder_config.max_positions)
+    positions = min(positions or usual.positions, checkpoint.decoder_config.max_positions)
     try:
         return replace(usual, positions=positions)
     except ValueError as error:

@@ -12,6 +12,8 @@ class Runtime:
     weights: float, or int8 or fp8 to halve the memory of the decoder's matrices.
     cache: float, or fp8 to halve what a session's keys and values take.
     sessions: the decoder reserves room for so many; more are refused.
+    positions: of one session's sequence at most, as long as the model has so many; 0 = as
+    `UnifiedSettings` has it.
     """
 
     device: str = ""
@@ -19,3 +21,4 @@ class Runtime:
     weights: str = "float"
     cache: str = "float"
     sessions: int = 64
+    positions: int = 0

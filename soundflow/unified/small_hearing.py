@@ -15,6 +15,7 @@ from soundflow.unified.yamnet import PATCH_FRAMES
 # Frames of silence that lie before a session, as YAMNet hears it.
 PATCH_SILENCE = float(np.log(YAMNET_LOG_OFFSET))
 PATCH_CARRY_FRAMES = PATCH_FRAMES - CHUNK_FRAMES
+YAMNET_MEL = yamnet_mel()
 
 # Windows at once: a few megabytes, which stay in the cache.
 BATCH_CHUNKS = 32
@@ -34,7 +35,7 @@ def listen(tower: SmallTower, pcm_S: Array) -> tuple[Tensor, Tensor]:
     """
     weight = tower.adapter.enter.weight
     windows_NMT = LogMel(tower.config.mels, tower.config.context_chunks).live(pcm_S)
-    patches_NTM = _patches(pcm_S)
+    patches_NTM = patches(pcm_S)
     positions, groups = [], []
     with torch.no_grad():
         for windows_BMT in torch.split(windows_NMT, BATCH_CHUNKS):
@@ -44,13 +45,10 @@ def listen(tower: SmallTower, pcm_S: Array) -> tuple[Tensor, Tensor]:
     return torch.cat(positions), torch.cat(groups)
 
 
-def _patches(pcm_S: Array) -> Tensor:
+def patches(pcm_S: Array) -> Tensor:
     """Return the YAMNet patch `(N, 96, 64)` that ends with each chunk."""
-    frames_TM, _ = yamnet_log_mel(pcm_S, Carry.empty(), _YAMNET_MEL)
+    frames_TM, _ = yamnet_log_mel(pcm_S, Carry.empty(), YAMNET_MEL)
     silence = ((PATCH_CARRY_FRAMES, 0), (0, 0))
     padded_TM = np.pad(frames_TM, silence, constant_values=PATCH_SILENCE)
     patches_NMT = torch.from_numpy(padded_TM).unfold(0, PATCH_FRAMES, CHUNK_FRAMES)
     return patches_NMT.transpose(1, 2)
-
-
-_YAMNET_MEL = yamnet_mel()
