@@ -49,7 +49,7 @@ down: ## end all of it
 
 test: models ## run every test that this machine can run
 	@$(BIN)/python -m stack fetch --where-possible
-	$(BIN)/pytest
+	$(BIN)/pytest --durations=20
 
 check: install protos-check ## format, lint, types, protobuf, models, chart: all that needs no test run
 	$(BIN)/ruff format --diff .
