@@ -41,7 +41,6 @@ RENAMED = {
 }
 INSTRUMENTS_OF = frozenset({"gcompris-qt-data", "tuxpaint-stamps-default"})
 EVENT_S, SPEECH_S = (0.2, 7.0), (0.6, 9.0)
-SPEECH_LICENCE = "CC-BY-SA 3.0"
 
 Row = tuple[str | float, ...]
 
@@ -110,9 +109,8 @@ def _speech(language: str) -> Iterator[Row]:
             if not SPEECH_S[0] <= duration_s <= SPEECH_S[1]:
                 continue
             place = path.relative_to(ROOT).as_posix()
-            # One source for all languages: a translation's text is not in two splits either.
-            source = f"asterisk-core-sounds/{key}"
-            yield (place, text, source, SPEECH_LICENCE, duration_s, "speech", "", language, key)
+            source = asr_data.source(key)
+            yield (place, text, source, asr_data.LICENCE, duration_s, "speech", "", language, key)
 
 
 if __name__ == "__main__":
