@@ -51,6 +51,7 @@ class DecisionMessage:
 
     last: the session's last chunk was heard; no decision follows.
     dropped: chunks that were dropped unheard since the decision before.
+    model_version: of the decoder that made it; 0 where it has none.
     """
 
     decision: Decision
@@ -58,6 +59,7 @@ class DecisionMessage:
     decided_unix_us: int
     last: bool = False
     dropped: Overrun | None = None
+    model_version: int = 0
 
     @property
     def session_id(self) -> str:

@@ -37,7 +37,11 @@ CHUNKS_HEARD = Counter("soundflow_chunks_heard_total", "Chunks that a decision c
 CHUNKS_DROPPED = Counter(
     "soundflow_chunks_dropped_total", "Chunks dropped unheard because a session's queue was full."
 )
-DECISIONS = Counter("soundflow_decisions_total", "Decisions made, by action.", ["action"])
+DECISIONS = Counter(
+    "soundflow_decisions_total",
+    "Decisions made, by action and by the model's version, 0 where it has none.",
+    ["action", "version"],
+)
 DECISION_SECONDS = Histogram(
     "soundflow_decision_seconds",
     "Time from the arrival of a chunk's last sample to its decision.",

@@ -130,6 +130,7 @@ def features_to_proto(message: FeaturesMessage) -> pb.ChunkFeatures:
         tensors=[tensor_to_proto(name, tensor) for name, tensor in features.tensors.items()],
         last=features.last,
         captured_unix_us=message.captured_unix_us,
+        model_version=features.version,
     )
 
 
@@ -139,7 +140,7 @@ def features_from_proto(proto: pb.ChunkFeatures) -> FeaturesMessage:
     tensors = {tensor.name: tensor_from_proto(tensor) for tensor in proto.tensors}
     if len(tensors) < len(proto.tensors):
         raise bad_message(f"chunk {proto.index} of {proto.session_id!r} names a tensor twice")
-    features = Features(proto.session_id, proto.index, tensors, proto.last)
+    features = Features(proto.session_id, proto.index, tensors, proto.last, proto.model_version)
     return FeaturesMessage(features, proto.captured_unix_us)
 
 
@@ -175,6 +176,7 @@ def decision_to_proto(message: DecisionMessage) -> pb.Decision:
         captured_unix_us=message.captured_unix_us,
         decided_unix_us=message.decided_unix_us,
         dropped=pb.DroppedChunks(first=dropped.first, last=dropped.last) if dropped else None,
+        model_version=message.model_version,
     )
 
 
@@ -193,6 +195,7 @@ def decision_from_proto(proto: pb.Decision) -> DecisionMessage:
         proto.decided_unix_us,
         last=proto.last,
         dropped=dropped if proto.HasField("dropped") else None,
+        model_version=proto.model_version,
     )
 
 

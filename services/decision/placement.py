@@ -17,7 +17,7 @@ from services.state.port import SessionRecord, SessionStore
 from services.transport.port import History
 from soundflow.decoder import DecoderFull
 from soundflow.engine_session import Heard, NotOpen, OutOfOrder
-from soundflow.interaction import Past
+from soundflow.interaction import Past, PastTurn
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ class SessionOver(Exception):
 class Placed:
     """A session, the replica that holds its model state, and what would rebuild it there.
 
+    version: of the model there.
     heard: the newest chunk given to the decoder. decided: the newest that a published decision
     covers. turn: the newest turn that the record knows of.
     captured: when the chunks since window_start were captured, by index.
@@ -47,6 +48,7 @@ class Placed:
 
     session_id: str
     replica: str = ""
+    version: int = 0
     heard: int = -1
     decided: int = -1
     turn: int = 0
@@ -136,6 +138,7 @@ class Placement:
 
     async def give(self, session: Placed, message: FeaturesMessage) -> "Answer":
         """Give the next chunk to the session's decoder. SessionOver."""
+        await self._change_over(session, message.features.version)
         while True:
             decoder = await self.decoder(session)
             placement = session.placement
@@ -145,7 +148,8 @@ class Placement:
                 await self.lost(session, placement, lost, upto=message.features.index - 1)
                 continue
             session.gave(message)
-            return Answer(self, session, message, asyncio.ensure_future(answer), placement)
+            heard = asyncio.ensure_future(answer)
+            return Answer(self, session, message, heard, placement, session.version)
 
     async def lost(
         self, session: Placed, placement: int, why: Exception, *, upto: int | None = None
@@ -163,6 +167,22 @@ class Placement:
             await self._place(session)
             metrics.REBUILD_SECONDS.observe(time.monotonic() - started_at)
 
+    async def _change_over(self, session: Placed, version: int) -> None:
+        """Place a session on a newer version of the model, once that has encoded its audio.
+
+        Not before all that the older one heard is decided, so nothing is decided by both. A turn
+        that is being said goes on to its end where it began.
+        """
+        unsettled = session.pending or session.heard > session.decided
+        if version <= session.version or unsettled:
+            return
+        async with session.placing:
+            successor = self.decoders.successor(session.replica) if session.replica else None
+            if successor is None:
+                return
+            log.info("session %s changes over to %s", session.session_id, successor)
+            await self._place(session, successor)
+
     def forget(self, session_id: str) -> Placed | None:
         """Let go of a session that is over."""
         session = self._placed.pop(session_id, None)
@@ -170,15 +190,24 @@ class Placement:
             session.over = True
         return session
 
-    async def _place(self, session: Placed) -> None:
-        """Open the session where it is, or on another replica, and let it catch up."""
+    async def _place(self, session: Placed, successor: str = "") -> None:
+        """Open the session where it is, or on another replica, and let it catch up.
+
+        successor: the replica that takes over from one that lives.
+        """
         record = await self.store.get(session.session_id)
         if record.closed or session.over:
             raise SessionOver
         session.decided = max(session.decided, record.last_index)
+        turns, open_turns = record.turns, record.open_turns
+        if successor:
+            record = await self._assign(record, successor)
+            # What is said elsewhere to its end is over here: opened again it would be said twice.
+            turns += tuple(PastTurn(turn.turn, turn.kind, "", turn.chunk) for turn in open_turns)
+            open_turns = ()
         past = Past(
-            record.turns,
-            record.open_turns,
+            turns,
+            open_turns,
             session.window_start,
             session.decided,
             memory=session.memory,
@@ -188,6 +217,7 @@ class Placement:
         if rebuilt and session.instruction:
             await self.decoders.at(replica).instruct(session.session_id, session.instruction)
         session.replica = replica
+        session.version = self.decoders.at(replica).info.version
         session.placement += 1
 
     async def _open(self, record: SessionRecord, past: Past) -> tuple[str, int]:
@@ -258,6 +288,7 @@ class Answer:
     message: FeaturesMessage
     _heard: asyncio.Future[Heard]
     _given: int  # the placement of the decoder that was asked
+    version: int  # of the model there
 
     async def heard(self) -> Heard:
         """Wait for it. SessionOver."""
@@ -268,6 +299,6 @@ class Answer:
                 if self.session.over:
                     raise SessionOver from lost
                 await self._placement.lost(self.session, self._given, lost)
-                self._given = self.session.placement
+                self._given, self.version = self.session.placement, self.session.version
                 decoder = self._placement.decoders.at(self.session.replica)
                 self._heard = asyncio.ensure_future(decoder.hear(self.message.features))

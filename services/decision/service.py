@@ -128,7 +128,7 @@ class DecisionService:
                 return
             metrics.CHUNKS_HEARD.inc()
             if heard.decision.index == answer.message.features.index:
-                await self.decisions.send(_decision_message(answer.message, heard))
+                await self.decisions.send(_decision_message(answer, heard))
                 written = self._keep(answer.session, heard)
         if written:  # nobody else waits for the session store
             await written
@@ -175,8 +175,9 @@ def _progress(session: Placed, heard: Heard) -> Callable[[SessionRecord], Sessio
     return change
 
 
-def _decision_message(message: FeaturesMessage, heard: Heard) -> DecisionMessage:
-    metrics.DECISIONS.labels(heard.decision.action.value).inc()
+def _decision_message(answer: Answer, heard: Heard) -> DecisionMessage:
+    message = answer.message
+    metrics.DECISIONS.labels(heard.decision.action.value, str(answer.version)).inc()
     metrics.DECISION_SECONDS.observe(seconds_since(message.captured_unix_us))
     if heard.dropped:
         metrics.CHUNKS_DROPPED.inc(heard.dropped.last - heard.dropped.first + 1)
@@ -186,4 +187,5 @@ def _decision_message(message: FeaturesMessage, heard: Heard) -> DecisionMessage
         decided_unix_us=unix_us(),
         last=message.features.last,
         dropped=heard.dropped,
+        model_version=answer.version,
     )

@@ -62,3 +62,6 @@ class LocalDecoderPool:
     def at(self, replica: str) -> DecoderClient:
         """Return the engine, by whichever name a record knows it."""
         return self.engine
+
+    def successor(self, replica: str) -> None:
+        """There is one version, as long as this process lives."""

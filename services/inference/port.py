@@ -29,7 +29,7 @@ class EncoderClient(Protocol):
         """Encode a chunk; return its features and the state for the next.
 
         It depends on nothing else, so a lost server is no error: another one is asked.
-        Unavailable when none answers for longer than it waits. ValueError when the state is not
+        Unavailable when none answers for longer than it waits. StateMisfit when the state is not
         one of this encoder.
         """
         ...
@@ -98,4 +98,11 @@ class DecoderPool(Protocol):
 
     def at(self, replica: str) -> DecoderClient:
         """Return the replica of that name, whether it answers or not."""
+        ...
+
+    def successor(self, replica: str) -> str | None:
+        """Return the replica that runs the newest version of the model where this one is.
+
+        None where this one does, or where that does not answer.
+        """
         ...

@@ -1,4 +1,4 @@
-"""One decoder replica on a Triton server: the engine's calls, as long as it lives."""
+"""One decoder replica, a version on a Triton server: the engine's calls, as long as it lives."""
 
 import asyncio
 import itertools

@@ -146,7 +146,8 @@ class TritonEncoder:
         if server.rests_until:
             server.rests_until = 0
             self._count_alive()
-        return encoder_batch.results(batch, outputs(result))
+        version = int(result.get_response().model_version)
+        return encoder_batch.results(batch, outputs(result), version)
 
     def _note_failure(self, server: _Server) -> None:
         if not server.rests_until:

@@ -1,4 +1,4 @@
-"""One stream to one decoder server, for all calls of all sessions; it breaks once, for good."""
+"""One stream to one decoder replica, for all calls of all sessions; it breaks once, for good."""
 
 import asyncio
 import math
@@ -12,6 +12,7 @@ from tritonclient.utils import InferenceServerException
 
 from services.inference.config import InferenceConfig
 from services.inference.port import ReplicaLost
+from services.inference.triton_versions import place_of
 from services.inference.triton_wire import RowCheck, connect, inputs
 from soundflow.features import Tensor
 from soundflow.serving.calls import CALLS, REPLIES, Call, Ping, Pong, Refused, Reply, Said
@@ -38,12 +39,14 @@ class DecoderStream:
 
     def __init__(
         self,
-        address: str,
+        replica: str,
         config: InferenceConfig,
         numbers: Iterator[int],
         alive: Callable[[Pong], None],
     ) -> None:
-        self._address = address
+        self._replica = replica
+        self._address, version = place_of(replica)
+        self._version = str(version or "")
         self._ping_s, self._silent_s = config.decoder_ping_s, config.decoder_silent_s
         self._numbers = numbers
         self._alive = alive
@@ -65,13 +68,13 @@ class DecoderStream:
             self._wake.set()  # so that its messages end
             answers, self._answers = self._answers, {}
             for answer in answers.values():
-                answer(ReplicaLost(self._address, why))
+                answer(ReplicaLost(self._replica, why))
         return why
 
     def send(self, call: Call, row: Row | None, answer: Answer) -> None:
         """Send a call, with its row of tensors if it has one. Raises ReplicaLost."""
         if self._broken:
-            raise ReplicaLost(self._address, self._broken)
+            raise ReplicaLost(self._replica, self._broken)
         self._answers[call.call] = answer
         self._waiting.append((call, row))
         self._wake.set()
@@ -83,9 +86,9 @@ class DecoderStream:
     async def _live(self) -> None:
         client = connect(self._address)
         try:
-            if not await client.is_model_ready(MODEL, client_timeout=self._silent_s):
+            if not await client.is_model_ready(MODEL, self._version, client_timeout=self._silent_s):
                 raise _Broken("its decoder is not ready")
-            check = await RowCheck.of(client, MODEL, self._silent_s)
+            check = await RowCheck.of(client, MODEL, self._version, self._silent_s)
             responses = client.stream_infer(self._messages(check))
             try:
                 await _until_one_ends(self._read(responses), self._ping())
@@ -99,7 +102,11 @@ class DecoderStream:
             calls, rows = self._next_message(check)
             if calls:
                 arrays = {"calls": np.array([CALLS.dump_json(tuple(calls))], object)}
-                yield {"model_name": MODEL, "inputs": inputs(arrays | stacked(rows))}
+                yield {
+                    "model_name": MODEL,
+                    "model_version": self._version,
+                    "inputs": inputs(arrays | stacked(rows)),
+                }
                 await asyncio.sleep(0)  # what is sent just now shares the next message
 
     def _next_message(self, check: RowCheck) -> tuple[list[Call], list[Row]]:

@@ -49,9 +49,11 @@ class RowCheck:
         self._known = known
 
     @classmethod
-    async def of(cls, client: InferenceServerClient, model: str, timeout_s: float) -> Self:
+    async def of(
+        cls, client: InferenceServerClient, model: str, version: str, timeout_s: float
+    ) -> Self:
         """Ask a server what its model takes."""
-        metadata = await client.get_model_metadata(model, client_timeout=timeout_s)
+        metadata = await client.get_model_metadata(model, version, client_timeout=timeout_s)
         return cls({i.name: (i.datatype, tuple(i.shape[1:])) for i in metadata.inputs})
 
     def misfit(self, row: Mapping[str, Tensor]) -> str:

@@ -1,6 +1,7 @@
 """Perception: turn each chunk into features, carrying each session's small front-end state."""
 
 import asyncio
+import logging
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -14,6 +15,10 @@ from services.inference.port import EncoderClient
 from services.state.carried import Carried, CarriedStates
 from services.transport.port import Received, Topic
 from soundflow.audio import Chunk
+from soundflow.encoder import StateMisfit
+from soundflow.features import Features
+
+log = logging.getLogger(__name__)
 
 GROUP = "perception"
 CLOSED_KEPT = 4096  # sessions whose last chunks may still be on their way
@@ -77,11 +82,19 @@ class PerceptionService:
         if chunk.index > carried.next_index:
             raise Gapped(f"{chunk.session_id!r} waits for {carried.next_index}, got {chunk.index=}")
         with metrics.ENCODE_SECONDS.time():
-            features, state = await self.encoder.encode(chunk, carried.state)
+            features, state = await self._encode(chunk, carried.state)
         # In this order: a chunk whose state is carried on will not be encoded again.
         await self.features.send(FeaturesMessage(features, message.captured_unix_us))
         self.carried.put(chunk.session_id, Carried(state, chunk.index + 1))
         metrics.CHUNKS_ENCODED.inc()
+
+    async def _encode(self, chunk: Chunk, state: bytes) -> tuple[Features, bytes]:
+        """Encode a chunk; as a session's first, where a new version cannot read the old's state."""
+        try:
+            return await self.encoder.encode(chunk, state)
+        except StateMisfit as misfit:
+            log.warning("session %s is heard anew: %s", chunk.session_id, misfit)
+            return await self.encoder.encode(chunk, self.encoder.initial())
 
     def _carry(self, chunk: Chunk) -> Carried | None:
         """Return what the chunk's session carries; a session begins with its first chunk."""

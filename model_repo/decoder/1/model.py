@@ -12,6 +12,7 @@ from soundflow.models import load_decoder
 from soundflow.serving.engine_server import EngineServer
 from soundflow.serving.guard import Guard, end_process
 from soundflow.serving.settings import ModelSettings
+from soundflow.serving.versions import model_of
 
 GAUGES = {
     "soundflow_decoder_sessions": "Sessions whose state this decoder holds.",
@@ -28,15 +29,18 @@ class TritonPythonModel:
         settings = ModelSettings()
         kind = pb_utils.MetricFamily.GAUGE
         self._families = [pb_utils.MetricFamily(*gauge, kind) for gauge in GAUGES.items()]
-        self._gauges = [family.Metric(labels={}) for family in self._families]
+        self._labels = {"version": args["model_version"]}  # two may run beside each other
+        self._gauges = [family.Metric(labels=self._labels) for family in self._families]
         self._events = pb_utils.MetricFamily(*EVENTS, pb_utils.MetricFamily.COUNTER)
         self._counters: dict[str, pb_utils.Metric] = {}
         self._told = self._counted = (0, 0), dict[str, int]()
+        model = model_of(args, settings.model)
         self._server = EngineServer(
-            Engine(load_decoder(settings.model, settings.around())),
+            Engine(load_decoder(model, settings.around())),
             idle_close_s=settings.decoder_idle_close_s,
             measure=self._measure,
             failed=end_process,
+            version=int(args["model_version"]),
         )
         self._server.start()
         self._guard = Guard()
@@ -72,7 +76,9 @@ class TritonPythonModel:
                 gauge.set(number)
             for event, times in events.items():
                 if event not in self._counters:
-                    self._counters[event] = self._events.Metric(labels={"event": event})
+                    self._counters[event] = self._events.Metric(
+                        labels={"event": event, **self._labels}
+                    )
                 self._counters[event].increment(times - before.get(event, 0))
 
 

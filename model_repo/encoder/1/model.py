@@ -10,6 +10,7 @@ from soundflow.models import load_encoder
 from soundflow.serving.encoder_batch import INPUTS, EncoderBatch
 from soundflow.serving.guard import Guard
 from soundflow.serving.settings import ModelSettings
+from soundflow.serving.versions import model_of
 
 
 class TritonPythonModel:
@@ -18,7 +19,8 @@ class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         """Load the model and warm it up; the server is ready after that."""
         settings = ModelSettings()
-        self._batch = EncoderBatch(load_encoder(settings.model, settings.around()))
+        model = model_of(args, settings.model)
+        self._batch = EncoderBatch(load_encoder(model, settings.around()))
         self._batch.warm_up()
         self._guard = Guard()
 

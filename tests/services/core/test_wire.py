@@ -67,7 +67,7 @@ EVENTS: list[Event] = [
 ]
 
 DECISIONS = [
-    DecisionMessage(Decision(SESSION, 0, Action.SILENT), 1, 2),
+    DecisionMessage(Decision(SESSION, 0, Action.SILENT), 1, 2, model_version=3),
     DecisionMessage(
         Decision(
             SESSION,
@@ -146,12 +146,13 @@ def test_other_samples_come_back_within_half_a_step_and_full_scale_does_not_wrap
 )
 def test_tensors_of_every_type_and_shape_come_back(tensor: Any) -> None:
     tensors = {"frames": tensor, "other": np.zeros(2, np.uint8)}
-    message = FeaturesMessage(Features(SESSION, 4, tensors, last=True), 9)
+    message = FeaturesMessage(Features(SESSION, 4, tensors, last=True, version=3), 9)
     back = wire.FEATURES.load(wire.FEATURES.dump(message))
     assert back.features.tensors.keys() == tensors.keys()
     assert back.features.tensors["frames"].dtype == tensor.dtype
     np.testing.assert_array_equal(back.features.tensors["frames"], tensor)
-    assert (back.features.index, back.features.last, back.captured_unix_us) == (4, True, 9)
+    read = back.features
+    assert (read.index, read.last, read.version, back.captured_unix_us) == (4, True, 3, 9)
 
 
 def a_tensor(**changed: Any) -> pb.ChunkFeatures:

@@ -1,6 +1,7 @@
 """Decoder replicas that can be lost, each a real engine around the null model."""
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,10 +24,11 @@ class Replica:
     mute: bool = False
     owed: set[asyncio.Future[Heard]] = field(default_factory=set)
     heard: list[int] = field(default_factory=list)
+    version: int = 0
 
     @property
     def info(self) -> ModelInfo:
-        return self.engine.info
+        return dataclasses.replace(self.engine.info, version=self.version)
 
     def lose(self) -> None:
         self.gone = True
@@ -83,3 +85,7 @@ class Replicas:
 
     def at(self, replica: str) -> Replica:
         return next(one for one in self.replicas if one.name == replica)
+
+    def successor(self, replica: str) -> str | None:
+        newest = max((one for one in self.replicas if not one.gone), key=lambda o: o.version)
+        return newest.name if newest.version > self.at(replica).version else None

@@ -53,8 +53,11 @@ class Rig:
     async def keep_record(self, session_id: str) -> None:
         await self.store.create(SessionRecord(session_id, SessionSpec("listen"), 0))
 
-    async def send(self, session_id: str, index: int, *, last: bool = False) -> None:
-        features = Features(session_id, index, {"level": np.zeros(1, np.float32)}, last)
+    async def send(
+        self, session_id: str, index: int, *, last: bool = False, version: int = 0
+    ) -> None:
+        level = {"level": np.zeros(1, np.float32)}
+        features = Features(session_id, index, level, last, version)
         await self.features.send(FeaturesMessage(features, captured_unix_us=1000 + index))
 
     async def change(self, session_id: str, change: SessionChange) -> None:
@@ -314,6 +317,43 @@ async def test_a_decoder_that_forgot_a_session_is_given_what_it_needs_again(rig:
     await rig.send("a", 3)
     assert numbers(await rig.decided_up_to("a", 3)) == [(3, [])]
     assert rig.store._records["a"].decoder == "one"
+
+
+async def test_a_session_changes_over_with_the_first_chunk_that_the_new_version_encoded(
+    rig: Rig,
+) -> None:
+    await rig.keep_record("a")
+    one, two = rig.replicas.replicas
+    one.version, two.version = 1, 2
+    decided = []
+    for index in range(12):
+        await rig.send("a", index, version=2 if index >= 7 else 1)
+        decided += await rig.decided_up_to("a", index)
+        await until(lambda: not rig.service.placement._placed["a"].pending)
+    assert [(m.decision.index, m.model_version) for m in decided] == [
+        (index, 2 if index >= 7 else 1) for index in range(12)
+    ]
+    [first], [second] = [turns for _, turns in numbers(decided) if turns]  # of chunks 4 and 9
+    assert first < second
+    assert rig.store._records["a"].decoder == "two"
+    # What says the older version's turn is left alone.
+    assert [piece.text async for piece in one.speak("a", 1)] == ["chunk 4", ""]
+
+
+async def test_a_session_stays_where_it_is_until_all_that_was_heard_is_decided(rig: Rig) -> None:
+    await rig.keep_record("a")
+    one, two = rig.replicas.replicas
+    one.version, two.version = 1, 2
+    await rig.send("a", 0)
+    await rig.decided_up_to("a", 0)
+    one.mute = True
+    for index in (1, 2):
+        await rig.send("a", index, version=index)
+    await until(lambda: one.heard == [0, 1, 2])
+    assert rig.store._records["a"].decoder == "one"
+    one.lose()  # as where the older version is taken away in the end
+    after = await rig.decided_up_to("a", 2)
+    assert [(m.decision.index, m.model_version) for m in after][-1] == (2, 2)
 
 
 async def test_an_instruction_reaches_the_decoder_that_follows_a_lost_one(rig: Rig) -> None:

@@ -95,7 +95,7 @@ async def test_a_client_that_vanishes_leaves_no_call(
             pass
 
     def open_calls() -> float:
-        return metric(cascade_triton, "soundflow_decoder_calls ")
+        return metric(cascade_triton, "soundflow_decoder_calls{")
 
     async with TritonDecoderPool(reach(cascade_triton)) as pool:
         decoder = pool.at((await pool.ranked("left"))[0])

@@ -5,6 +5,7 @@ import signal
 from urllib.request import urlopen
 
 from services.inference.config import InferenceConfig
+from services.inference.triton_versions import replica_name
 from stack.triton import TritonServer
 
 
@@ -13,6 +14,11 @@ def reach(*servers: TritonServer, **settings: float) -> InferenceConfig:
     addresses = ",".join(server.address for server in servers)
     found = {"encoder_addresses": addresses, "decoder_addresses": addresses}
     return InferenceConfig.model_validate(found | settings)
+
+
+def name_of(server: TritonServer, version: int = 1) -> str:
+    """Return how a pool of decoders names a version of the model on a server."""
+    return replica_name(server.address, version)
 
 
 def freeze(server: TritonServer) -> None:

@@ -19,6 +19,7 @@ from services.perception.service import PerceptionService
 from services.state.carried import Carried, MemoryCarriedStates
 from services.transport.memory import MemoryTopic
 from soundflow.audio import CHUNK_SAMPLES, Chunk
+from soundflow.encoder import StateMisfit
 from soundflow.features import Features
 from tests.waiting import DEADLINE_S, until
 
@@ -33,6 +34,8 @@ class CountingEncoder:
         await asyncio.sleep(0)
         if chunk.pcm.any():
             raise ValueError("too loud")
+        if not state.isdigit():
+            raise StateMisfit(f"{state!r} is no count")
         heard = int(state)
         features = Features(chunk.session_id, chunk.index, {"heard": np.array(heard)}, chunk.last)
         return features, str(heard + 1).encode()
@@ -135,6 +138,17 @@ async def test_another_replica_goes_on_with_what_was_carried() -> None:
         (message,) = await second.receive(1)
     assert message.features.index == 1
     assert int(message.features.tensors["heard"]) == 1
+
+
+async def test_a_state_that_a_new_version_cannot_read_begins_anew() -> None:
+    carried = MemoryCarriedStates()
+    carried.put("a", Carried(b"an older version's", 5))
+    async with running(carried) as rig:
+        for index in (5, 6):
+            await rig.send("a", index)
+        messages = await rig.receive(2)
+    assert [message.features.index for message in messages] == [5, 6]
+    assert [int(message.features.tensors["heard"]) for message in messages] == [0, 1]
 
 
 async def test_a_chunk_whose_predecessor_never_came_ends_its_session(rig: Rig) -> None:

@@ -46,9 +46,12 @@ def asked(*chunks: tuple[str, int, bytes]) -> Batch:
     return [(Chunk(name, index, pcm, last=index == 9), state) for name, index, state in chunks]
 
 
+VERSION = 7
+
+
 def encode(encoder: Counting, *requests: Batch) -> list[list[tuple[Features, bytes] | Exception]]:
     outputs = EncoderBatch(encoder).encode([inputs(request) for request in requests])
-    return [results(request, out) for request, out in zip(requests, outputs, strict=True)]
+    return [results(request, out, VERSION) for request, out in zip(requests, outputs, strict=True)]
 
 
 def test_all_requests_share_one_batch_and_keep_their_own() -> None:

@@ -94,18 +94,20 @@ class Tensor(_message.Message):
     def __init__(self, name: _Optional[str] = ..., dtype: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class ChunkFeatures(_message.Message):
-    __slots__ = ("session_id", "index", "tensors", "last", "captured_unix_us")
+    __slots__ = ("session_id", "index", "tensors", "last", "captured_unix_us", "model_version")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     TENSORS_FIELD_NUMBER: _ClassVar[int]
     LAST_FIELD_NUMBER: _ClassVar[int]
     CAPTURED_UNIX_US_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     index: int
     tensors: _containers.RepeatedCompositeFieldContainer[Tensor]
     last: bool
     captured_unix_us: int
-    def __init__(self, session_id: _Optional[str] = ..., index: _Optional[int] = ..., tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., last: _Optional[bool] = ..., captured_unix_us: _Optional[int] = ...) -> None: ...
+    model_version: int
+    def __init__(self, session_id: _Optional[str] = ..., index: _Optional[int] = ..., tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., last: _Optional[bool] = ..., captured_unix_us: _Optional[int] = ..., model_version: _Optional[int] = ...) -> None: ...
 
 class CarriedState(_message.Message):
     __slots__ = ("session_id", "next_index", "state")
@@ -136,7 +138,7 @@ class DroppedChunks(_message.Message):
     def __init__(self, first: _Optional[int] = ..., last: _Optional[int] = ...) -> None: ...
 
 class Decision(_message.Message):
-    __slots__ = ("session_id", "index", "action", "turns", "last", "captured_unix_us", "decided_unix_us", "dropped")
+    __slots__ = ("session_id", "index", "action", "turns", "last", "captured_unix_us", "decided_unix_us", "dropped", "model_version")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
@@ -145,6 +147,7 @@ class Decision(_message.Message):
     CAPTURED_UNIX_US_FIELD_NUMBER: _ClassVar[int]
     DECIDED_UNIX_US_FIELD_NUMBER: _ClassVar[int]
     DROPPED_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     index: int
     action: Action
@@ -153,7 +156,8 @@ class Decision(_message.Message):
     captured_unix_us: int
     decided_unix_us: int
     dropped: DroppedChunks
-    def __init__(self, session_id: _Optional[str] = ..., index: _Optional[int] = ..., action: _Optional[_Union[Action, str]] = ..., turns: _Optional[_Iterable[_Union[TurnStart, _Mapping]]] = ..., last: _Optional[bool] = ..., captured_unix_us: _Optional[int] = ..., decided_unix_us: _Optional[int] = ..., dropped: _Optional[_Union[DroppedChunks, _Mapping]] = ...) -> None: ...
+    model_version: int
+    def __init__(self, session_id: _Optional[str] = ..., index: _Optional[int] = ..., action: _Optional[_Union[Action, str]] = ..., turns: _Optional[_Iterable[_Union[TurnStart, _Mapping]]] = ..., last: _Optional[bool] = ..., captured_unix_us: _Optional[int] = ..., decided_unix_us: _Optional[int] = ..., dropped: _Optional[_Union[DroppedChunks, _Mapping]] = ..., model_version: _Optional[int] = ...) -> None: ...
 
 class ResponseEvent(_message.Message):
     __slots__ = ("session_id", "channel", "session_opened", "decision", "response_started", "response_text", "response_ended", "gap", "overrun", "error", "session_closed", "session_resumed", "id", "previous_id")
