@@ -1,15 +1,16 @@
 """The unified model behind the inference ports, in this process and on a real Triton server.
 
-What it is held to is published: the features, and the words.
+What it is held to is published: the features, and the tokens of a whole conversation.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from services.inference.local import LocalDecoderPool, LocalEncoder
 from services.inference.port import DecoderClient, DecoderPool, EncoderClient
@@ -18,11 +19,16 @@ from services.inference.triton_replicas import TritonDecoderPool
 from soundflow.checkpoint import open_checkpoint
 from soundflow.features import Features
 from soundflow.interaction import Ability, Action, EndReason, SessionSpec
-from soundflow.models import load_decoder, load_encoder
+from soundflow.models import Around, load_decoder, load_encoder
 from soundflow.serving.engine_server import SWEEP_S
-from soundflow.unified.tokens import ControlTokens, TextTokens
+from soundflow.unified.memory import Memory
+from soundflow.unified.runtime import Runtime
+from soundflow.unified.tokens import ControlTokens
+from soundflow.unified.window import Frames, Ids
 from stack.triton import TritonServer
 from tests import golden
+from tests.golden.greedy import greedy_turns
+from tests.golden.published import conversation
 from tests.services.inference.conftest import MODELS
 from tests.services.inference.triton_servers import metric, reach
 from tests.soundflow.checkpoint.folders import GOLDEN_INSTRUCTION
@@ -30,17 +36,25 @@ from tests.soundflow.following import engine
 from tests.waiting import DEADLINE_S, until
 from training.export import write_repository
 
-EVERYWHERE = ["local", pytest.param("triton", marks=pytest.mark.triton)]
+ON_TRITON = pytest.param("triton", marks=pytest.mark.triton)
 
 SESSIONS = [f"session {number}" for number in range(4)]
+SPEAKING = SESSIONS[:2]
 SPEC = SessionSpec(GOLDEN_INSTRUCTION, frozenset({Ability.TRANSCRIBE}))
+# The published session is never laid out anew: it has all the positions that the model has.
+RUNTIME = Runtime(sessions=len(SESSIONS), positions=golden.decoder_fields()["block_size"])
 
 
 @pytest.fixture(scope="module")
 def server(golden_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
     repository = tmp_path_factory.mktemp("model_repo")
     write_repository(str(golden_folder), repository)
-    env = {"SOUNDFLOW_MODEL": str(golden_folder), "OMP_NUM_THREADS": "1"}
+    env = {
+        "SOUNDFLOW_MODEL": str(golden_folder),
+        "SOUNDFLOW_UNIFIED_SESSIONS": str(RUNTIME.sessions),
+        "SOUNDFLOW_UNIFIED_POSITIONS": str(RUNTIME.positions),
+        "OMP_NUM_THREADS": "1",
+    }
     with TritonServer(tmp_path_factory.mktemp("unified"), repository, MODELS, env) as server:
         yield server
 
@@ -54,25 +68,32 @@ async def local_encoder(folder: Path) -> AsyncIterator[LocalEncoder]:
 
 @asynccontextmanager
 async def local_pool(folder: Path) -> AsyncIterator[LocalDecoderPool]:
-    async with engine(load_decoder(str(folder))) as running:
+    async with engine(load_decoder(str(folder), Around(runtime=RUNTIME))) as running:
         yield LocalDecoderPool(running)
 
 
-@pytest.fixture(params=EVERYWHERE)
+@pytest.fixture(params=["local", ON_TRITON])
+def where(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
 async def encoder(
-    request: pytest.FixtureRequest, golden_folder: Path
+    where: str, request: pytest.FixtureRequest, golden_folder: Path
 ) -> AsyncIterator[EncoderClient]:
     clients: AbstractAsyncContextManager[EncoderClient] = local_encoder(golden_folder)
-    if request.param == "triton":
+    if where == "triton":
         clients = TritonEncoder(reach(request.getfixturevalue("server")))
     async with clients as client:
         yield client
 
 
-@pytest.fixture(params=EVERYWHERE)
-async def pool(request: pytest.FixtureRequest, golden_folder: Path) -> AsyncIterator[DecoderPool]:
+@pytest.fixture
+async def pool(
+    where: str, request: pytest.FixtureRequest, golden_folder: Path
+) -> AsyncIterator[DecoderPool]:
     pools: AbstractAsyncContextManager[DecoderPool] = local_pool(golden_folder)
-    if request.param == "triton":
+    if where == "triton":
         pools = TritonDecoderPool(reach(request.getfixturevalue("server")))
     async with pools as pool:
         yield pool
@@ -86,18 +107,33 @@ async def encoded(encoder: EncoderClient, name: str) -> list[Features]:
     return made
 
 
-async def conversed(decoder: DecoderClient, name: str) -> list[tuple[Action, str]]:
-    """Let a session hear the golden clip as the published code did; return all that it said."""
+async def conversed(
+    decoder: DecoderClient, name: str, heard: Iterable[Frames]
+) -> list[tuple[Action, str, str]]:
+    """Let a session hear each chunk once the turn before is over; return its answers.
+
+    Each is what was decided, with which emotion, and the text.
+    """
     await decoder.open(name, SPEC)
     said = []
-    for index, frames in enumerate(golden.features_whole()):
+    for index, frames in enumerate(heard):
         async with asyncio.timeout(DEADLINE_S):
             decision = (await decoder.hear(Features(name, index, {"frames": frames}))).decision
             assert decision.index == index
             texts = [await text(decoder, name, start.turn) for start in decision.turns]
-        said.append((decision.action, "".join(texts)))
-    await decoder.close(name)
+        emotions = [start.emotion for start in decision.turns]
+        said.append((decision.action, "".join(emotions), "".join(texts)))
     return said
+
+
+async def answered(decoder: DecoderClient, name: str) -> list[Ids]:
+    """Return the tokens of all that a session has answered, out of what its next decision says."""
+    index = len(conversation())
+    silent = Features(name, index, {"frames": np.zeros_like(conversation()[0])})
+    heard = await asyncio.wait_for(decoder.hear(silent), DEADLINE_S)
+    memory = Memory.read(heard.memory)
+    assert memory
+    return [entry.answer for entry in memory.entries(ControlTokens().silence)[:index]]
 
 
 async def text(decoder: DecoderClient, name: str, turn: int) -> str:
@@ -106,11 +142,15 @@ async def text(decoder: DecoderClient, name: str, turn: int) -> str:
     return "".join(piece.text for piece in pieces)
 
 
-def published(tokens: TextTokens, silence: int) -> Sequence[tuple[Action, str]]:
-    """Return the first clip of the published conversation."""
+def told(turns: Iterable[Sequence[int]], golden_folder: Path) -> list[tuple[Action, str, str]]:
+    """Return what is to be seen of turns, given by their tokens."""
+    checkpoint = open_checkpoint(golden_folder)
+    control, text_tokens = checkpoint.control, checkpoint.read_tokenizer()
     return [
-        (Action.SILENT, "") if turn == [silence] else (Action.RESPOND, tokens.decode(turn))
-        for turn in golden.turns()[: len(golden.features_whole())]
+        (Action.SILENT, "", "")
+        if list(turn) == [control.silence]
+        else (Action.RESPOND, control.emotions.get(turn[1], ""), text_tokens.decode(turn))
+        for turn in turns
     ]
 
 
@@ -121,15 +161,33 @@ async def test_it_hears_the_published_features(encoder: EncoderClient) -> None:
         np.testing.assert_allclose(frames, golden.features_prefix(), rtol=0, atol=1e-4)
 
 
-async def test_it_says_the_published_words(pool: DecoderPool, golden_folder: Path) -> None:
+async def test_it_says_every_published_token(pool: DecoderPool, golden_folder: Path) -> None:
     assert pool.info.name == "golden"
-    decoder = pool.at((await pool.ranked(SESSIONS[0]))[0])
-    everyone = await asyncio.gather(*(conversed(decoder, name) for name in SESSIONS))
+    decoder = pool.at((await pool.ranked(SPEAKING[0]))[0])
+    everyone = await asyncio.gather(
+        *(conversed(decoder, name, conversation()) for name in SPEAKING)
+    )
+    tokens = await asyncio.gather(*(answered(decoder, name) for name in SPEAKING))
+    await asyncio.gather(*map(decoder.close, SPEAKING))
+    assert everyone == [told(golden.turns(), golden_folder)] * len(SPEAKING)
+    assert tokens == [[tuple(turn) for turn in golden.turns()]] * len(SPEAKING)
+    assert sum(map(len, tokens[0])) == 898
+
+
+@pytest.mark.parametrize("where", [ON_TRITON], indirect=True)
+async def test_it_answers_what_it_hears_as_the_published_code_would(
+    encoder: EncoderClient, pool: DecoderPool, golden_folder: Path
+) -> None:
+    decoder = pool.at((await pool.ranked("live"))[0])
+    heard = [features.tensors["frames"] for features in await encoded(encoder, "live")]
+    said = await conversed(decoder, "live", heard)
+    await decoder.close("live")
     checkpoint = open_checkpoint(golden_folder)
-    expected = published(checkpoint.read_tokenizer(), checkpoint.control.silence)
-    assert sum(action is Action.RESPOND for action, _ in expected) > 10
-    for said in everyone:
-        assert said == expected
+    queues = [[frames] for frames in torch.from_numpy(golden.features_prefix())]
+    system_ids = golden.prefix_ids()[4:-1]
+    with torch.inference_mode():
+        turns = greedy_turns(checkpoint.make_decoder(), checkpoint.control, system_ids, queues)
+    assert said == told(turns, golden_folder)
 
 
 @pytest.mark.triton
@@ -145,7 +203,8 @@ async def test_a_server_tells_how_often_its_model_was_odd(server: TritonServer) 
         await let_it_tell()
         await decoder.close("odd")
         before = metric(server, event)
-        await conversed(decoder, "odd")
+        await conversed(decoder, "odd", golden.features_whole())
+        await decoder.close("odd")
         await let_it_tell()
         await until(lambda: metric(server, event) == before + odd_tokens())
         await decoder.close("odd")
