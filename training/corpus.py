@@ -41,7 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _build(given: argparse.Namespace) -> int:
     made = recipe(
-        given.material, given.split, given.streams, given.per_shard, given.seed, given.task
+        given.material,
+        given.split,
+        given.streams,
+        given.per_shard,
+        given.seed,
+        given.task,
+        given.checked,
     )
     start_s = time.monotonic()
     figures = build(given.folder, made, workers(given.processes))
@@ -96,12 +102,25 @@ def _parser() -> argparse.ArgumentParser:
     build_it = commands.add_parser("build", help="build a corpus, or go on with one")
     build_it.set_defaults(run=_build)
     build_it.add_argument("folder", type=Path)
-    build_it.add_argument("--material", type=Path, required=True, help="the table of recordings")
+    build_it.add_argument(
+        "--material",
+        type=Path,
+        action="append",
+        required=True,
+        help="a table of recordings, or of sentences to be read aloud; may be given again",
+    )
     build_it.add_argument("--streams", type=int, default=1000)
     build_it.add_argument("--split", type=Split, choices=list(Split), default=Split.TRAIN)
     build_it.add_argument("--seed", type=int, default=0)
     build_it.add_argument(
         "--task", action="append", default=[], help="a sub-task; all where none is given"
+    )
+    build_it.add_argument(
+        "--checked",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="of the sentences read aloud, how many a recogniser is to understand",
     )
     build_it.add_argument("--per-shard", type=int, default=STREAMS_OF_A_SHARD)
     build_it.add_argument("--processes", type=int, default=os.cpu_count() or 1)

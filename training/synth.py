@@ -5,7 +5,7 @@ Shape suffixes: S samples, T frames, M mel bands.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -21,7 +21,8 @@ from training.speech.voices import Manner, Voice, installed_voices
 
 MOST_WER = 0.10
 RETRIES = 2
-PACES, PITCHES = (0.85, 1.15), (0.9, 1.1)
+PACES, PITCHES, RESONANCES = (0.85, 1.15), (0.85, 1.2), (0.92, 1.12)
+MANNERS = (PACES, PITCHES, RESONANCES)
 # Each retry is said more slowly than the one before.
 SLOWER = 0.9
 HOP_SAMPLES = SAMPLE_RATE_HZ // 100
@@ -77,7 +78,7 @@ class Speaker:
     def drawn(cls, voices: Sequence[Voice], rng: np.random.Generator) -> "Speaker":
         """Draw one."""
         voice = voices[int(rng.integers(len(voices)))]
-        return cls(voice, Manner(float(rng.uniform(*PACES)), float(rng.uniform(*PITCHES))))
+        return cls(voice, Manner(*(float(rng.uniform(*each)) for each in MANNERS)))
 
 
 @dataclass
@@ -102,19 +103,24 @@ class Booth:
         """Who hears whether it was understood."""
         return self.load_recogniser()
 
-    def say(self, speaker: Speaker, text: str) -> Pcm:
-        """Return a text as it is said. NotUnderstood when it cannot be, and two retries failed.
+    def read(self, speaker: Speaker, text: str) -> Pcm:
+        """Return a text as it is said, understood or not. VoiceError."""
+        self.tally["not checked"] += 1
+        return speaker.voice.say(spoken(text), speaker.manner)
+
+    def say(self, speaker: Speaker, text: str, retries: int = RETRIES) -> Pcm:
+        """Return a text as it is said. NotUnderstood when it cannot be, and all retries failed.
 
         VoiceError where the voice itself fails.
         """
         said = spoken(text)
         manner = speaker.manner
-        for attempt in range(1 + RETRIES):
+        for attempt in range(1 + retries):
             pcm_S = speaker.voice.say(said, manner)
             if pcm_S.size and error_rate(said, self.recogniser.transcribe(pcm_S)) <= MOST_WER:
                 self.tally["understood" if not attempt else "understood on a retry"] += 1
                 return pcm_S
-            manner = Manner(manner.pace * SLOWER, manner.pitch)
+            manner = replace(manner, pace=manner.pace * SLOWER)
         self.tally["not understood"] += 1
         raise NotUnderstood(f"{speaker.voice.name}: {said}")
 

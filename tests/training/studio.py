@@ -57,7 +57,7 @@ def write_material(folder: Path, split: Split = Split.TRAIN) -> Path:
 
 def made_studio(folder: Path, split: Split = Split.TRAIN) -> Studio:
     """Return a studio of that material."""
-    return Studio(read_material(write_material(folder, split), split), Echo().booth())
+    return Studio(read_material([write_material(folder, split)], split), Echo().booth())
 
 
 def _source(name: str, split: Split) -> str:

@@ -35,7 +35,7 @@ def whole(material: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def made(material: Path, seed: int = 3) -> Recipe:
-    return recipe(material, Split.TRAIN, STREAMS, PER_SHARD, seed, SOUNDS)
+    return recipe([material], Split.TRAIN, STREAMS, PER_SHARD, seed, SOUNDS)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -3,6 +3,7 @@ import shutil
 import numpy as np
 import pytest
 
+from soundflow.audio import SAMPLE_RATE_HZ, Pcm
 from tests.training.echo import Echo
 from training.speech.voices import Manner, VoiceError, installed_voices
 from training.synth import NotUnderstood, Speaker, WhisperRecogniser, error_rate
@@ -83,6 +84,27 @@ def test_flite_says_the_same_each_time_and_faster_where_asked_to() -> None:
     np.testing.assert_array_equal(voice.say(TEXT, Manner()), pcm)
     assert np.abs(pcm).max() * 4 > 0.5 and len(pcm) > 16_000
     assert len(voice.say(TEXT, Manner(pace=1.25))) == pytest.approx(len(pcm) / 1.25, rel=0.05)
+
+
+@pytest.mark.skipif(not shutil.which("flite"), reason="needs flite")
+def test_higher_resonances_move_the_spectrum_and_neither_pace_nor_pitch() -> None:
+    voice = installed_voices()[0]
+    pcm, higher = voice.say(TEXT, Manner()), voice.say(TEXT, Manner(resonance=1.15))
+    assert len(higher) == pytest.approx(len(pcm), rel=0.05)
+    assert pitch_hz(higher) == pytest.approx(pitch_hz(pcm), rel=0.08)
+    assert centroid_hz(higher) > 1.05 * centroid_hz(pcm)
+
+
+def pitch_hz(pcm: Pcm) -> float:
+    """Return the lag at which speech repeats itself most, over all of it."""
+    power = np.square(np.abs(np.fft.rfft(pcm, 2 * len(pcm))))
+    repeats = np.fft.irfft(power)[SAMPLE_RATE_HZ // 300 : SAMPLE_RATE_HZ // 100]
+    return SAMPLE_RATE_HZ / (SAMPLE_RATE_HZ // 300 + int(np.argmax(repeats)))
+
+
+def centroid_hz(pcm: Pcm) -> float:
+    power = np.square(np.abs(np.fft.rfft(pcm)))
+    return float(np.average(np.fft.rfftfreq(len(pcm), 1 / SAMPLE_RATE_HZ), weights=power))
 
 
 @pytest.mark.models

@@ -25,7 +25,13 @@ class RecipeChanged(ValueError):
 
 
 def recipe(
-    material: Path, split: Split, streams: int, per_shard: int, seed: int, tasks: Sequence[str]
+    material: Sequence[Path],
+    split: Split,
+    streams: int,
+    per_shard: int,
+    seed: int,
+    tasks: Sequence[str],
+    checked_share: float = 1.0,
 ) -> Recipe:
     """Say what a corpus is to be made from. ValueError for unknown sub-tasks, OSError."""
     if streams < 1 or per_shard < 1:
@@ -34,9 +40,11 @@ def recipe(
         voices = tuple(voice.name for voice in installed_voices())
     except VoiceError:
         voices = ()  # enough for what is recorded; else whoever speaks first says so
-    digest = hashlib.sha256(material.read_bytes()).hexdigest()
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in material)).hexdigest()
     names = tuple(task.name for task in named(tasks))
-    return Recipe(streams, per_shard, split, seed, names, voices, material, digest)
+    return Recipe(
+        *(streams, per_shard, split, seed, names, voices, tuple(material), digest, checked_share)
+    )
 
 
 def build(folder: Path, made: Recipe, workers: Workers) -> Figures:

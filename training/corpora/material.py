@@ -1,8 +1,9 @@
 """What corpora are made of: a table of recorded sounds and speech, and what is said in words.
 
 The table is CSV with the columns of `training.curation.recordings.read_manifest` and: kind
-(`event`, `place`, `music`, `speech`), warning (what to say of a sound that is dangerous), language
-and key (of speech; recordings of one key say the same in different languages).
+(`event`, `place`, `music`, `speech`, `sentence`), warning (what to say of a sound that is
+dangerous), language and key (of speech; recordings of one key say the same in different languages).
+A sentence is what a synthesised voice reads: no path, and its source is its text (`text_source`).
 """
 
 import csv
@@ -19,7 +20,7 @@ from training.curation.recordings import Recording, Split, split_of
 COLUMNS = (
     *("path", "label", "source", "licence", "duration_s", "kind", "warning", "language", "key"),
 )
-KINDS = frozenset({"event", "place", "music", "speech"})
+KINDS = frozenset({"event", "place", "music", "speech", "sentence"})
 TRIES = 1000
 
 ItemT = TypeVar("ItemT")
@@ -51,11 +52,12 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What may be used together: of one split."""
+    """What may be used together: of one split. sentences: to be read aloud; label: what is said."""
 
     split: Split
     sounds: tuple[Sound, ...] = ()
     prompts: tuple[Prompt, ...] = ()
+    sentences: tuple[Recording, ...] = ()
 
     def events(self) -> Sequence[Sound]:
         """Return the sounds of which it is known what to call them."""
@@ -114,21 +116,28 @@ def text_source(text: str) -> str:
     return f"text/{' '.join(text.lower().split())}"
 
 
-def read_material(path: Path, split: Split) -> Material:
-    """Read the table, and keep what is of a split. ValueError, which names the line."""
+def read_material(paths: Sequence[Path], split: Split) -> Material:
+    """Read tables, and keep what is of a split. ValueError, which names the line."""
     sounds: list[Sound] = []
     prompts: list[Prompt] = []
-    with path.open(newline="", encoding="utf-8") as file:
-        for number, row in enumerate(csv.DictReader(file), 2):
-            try:
-                _add(row, path.parent, split, sounds, prompts)
-            except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(f"{path}, line {number}: {error!r}") from error
-    return Material(split, tuple(sounds), tuple(prompts))
+    sentences: list[Recording] = []
+    for path in paths:
+        with path.open(newline="", encoding="utf-8") as file:
+            for number, row in enumerate(csv.DictReader(file), 2):
+                try:
+                    _add(row, path.parent, split, sounds, prompts, sentences)
+                except (KeyError, TypeError, ValueError) as error:
+                    raise ValueError(f"{path}, line {number}: {error!r}") from error
+    return Material(split, tuple(sounds), tuple(prompts), tuple(sentences))
 
 
 def _add(
-    row: dict[str, str], folder: Path, split: Split, sounds: list[Sound], prompts: list[Prompt]
+    row: dict[str, str],
+    folder: Path,
+    split: Split,
+    sounds: list[Sound],
+    prompts: list[Prompt],
+    sentences: list[Recording],
 ) -> None:
     kind = row["kind"]
     if kind not in KINDS:
@@ -144,6 +153,11 @@ def _add(
         return
     if kind == "speech":
         prompts.append(Prompt(recording, row["label"], row["language"], row["key"]))
+        return
+    if kind == "sentence":
+        if recording.source != text_source(recording.label):
+            raise ValueError("a sentence's source is its text, so that no text is in two splits")
+        sentences.append(recording)
         return
     group = resolve_sound(recording.label)
     name = group.label if group and kind == "event" else recording.label

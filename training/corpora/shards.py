@@ -34,7 +34,8 @@ SHARDS, FIGURES = "shards", "figures.json"
 class Recipe:
     """What a corpus is made from; the same recipe gives the same bytes.
 
-    material: the table's path; its content is told by `material_sha256`.
+    material: the tables' paths; their content is told by `material_sha256`.
+    checked_share: as in `training.tasks.plan.Studio`.
     """
 
     streams: int
@@ -43,8 +44,9 @@ class Recipe:
     seed: int
     tasks: tuple[str, ...]
     voices: tuple[str, ...]
-    material: Path
+    material: tuple[Path, ...]
     material_sha256: str
+    checked_share: float = 1.0
 
     @property
     def shards(self) -> int:
@@ -57,7 +59,7 @@ class Recipe:
 
     def written(self) -> str:
         """Return it as JSON, without where the table lies: a corpus may be built elsewhere."""
-        told = asdict(self) | {"material": self.material.name}
+        told = asdict(self) | {"material": [path.name for path in self.material]}
         return json.dumps(told, indent=2) + "\n"
 
 
@@ -131,7 +133,7 @@ def build_shard(order: Order) -> Figures:
     if order.place.is_dir():
         return read_figures(order.place / FIGURES)
     before_s = _cpu_s()
-    studio = _studio(order.recipe.material, order.recipe.split)
+    studio = _studio(order.recipe.material, order.recipe.split, order.recipe.checked_share)
     studio.booth.tally.clear()
     figures = Figures.none()
     rows: dict[str, list[Row]] = {kind: [] for kind in KINDS}
@@ -192,9 +194,9 @@ def _save(place: Path, rows: dict[str, list[Row]], figures: Figures) -> None:
 
 
 @lru_cache(maxsize=1)
-def _studio(material: Path, split: Split) -> Studio:
+def _studio(material: tuple[Path, ...], split: Split, checked_share: float) -> Studio:
     """Return a process's studio: weights and recordings are read once."""
-    return Studio(read_material(material, split), Booth())
+    return Studio(read_material(material, split), Booth(), checked_share)
 
 
 def _cpu_s() -> float:

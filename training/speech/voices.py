@@ -27,10 +27,23 @@ class VoiceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How something is said. pace: 1.0 = as the voice is; 1.2 = a fifth faster. pitch: likewise."""
+    """How something is said. pace: 1.0 = as the voice is; 1.2 = a fifth faster. pitch: likewise.
+
+    resonance: likewise of the vocal tract's resonances, which are higher the shorter it is: the
+    same voice as that of a smaller or a larger person.
+    """
 
     pace: float = 1.0
     pitch: float = 1.0
+    resonance: float = 1.0
+
+    @property
+    def before_resampling(self) -> "Manner":
+        """How a synthesiser is to speak whose voice is then resampled for its resonances.
+
+        Resampling changes pace and pitch by as much, so it is taken off them beforehand.
+        """
+        return Manner(self.pace / self.resonance, self.pitch / self.resonance)
 
 
 class Voice(Protocol):
@@ -60,15 +73,16 @@ class FliteVoice:
 
     def say(self, text: str, manner: Manner) -> Pcm:
         """See `Voice.say`."""
+        spoken = manner.before_resampling
         with TemporaryDirectory() as folder:
             said, heard = Path(folder, "said.txt"), Path(folder, "heard.wav")
             said.write_text(text, encoding="utf-8")
             _run(
                 *("flite", "-voice", self.speaker, "-f", str(said), "-o", str(heard)),
-                *("--setf", f"duration_stretch={1 / manner.pace:.3f}"),
-                *("--setf", f"int_f0_target_mean={self.pitch_hz * manner.pitch:.1f}"),
+                *("--setf", f"duration_stretch={1 / spoken.pace:.3f}"),
+                *("--setf", f"int_f0_target_mean={self.pitch_hz * spoken.pitch:.1f}"),
             )
-            return _read(heard.read_bytes(), self.name)
+            return _read(heard.read_bytes(), self.name, manner.resonance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +98,13 @@ class EspeakVoice:
 
     def say(self, text: str, manner: Manner) -> Pcm:
         """See `Voice.say`."""
+        spoken = manner.before_resampling
         wav = _run(
             *("espeak-ng", "-v", self.speaker, "--stdout", "--stdin"),
-            *("-s", str(round(165 * manner.pace)), "-p", str(round(50 * manner.pitch))),
+            *("-s", str(round(165 * spoken.pace)), "-p", str(round(50 * spoken.pitch))),
             given=text,
         )
-        return _read(wav, self.name)
+        return _read(wav, self.name, manner.resonance)
 
 
 POOL: tuple[tuple[str, tuple[Voice, ...]], ...] = (
@@ -97,12 +112,15 @@ POOL: tuple[tuple[str, tuple[Voice, ...]], ...] = (
         "flite",
         tuple(
             FliteVoice(*each)
-            for each in (("slt", 180.0), ("rms", 100.0), ("awb", 130.0), ("kal16", 105.0))
+            for each in (
+                *(("slt", 180.0), ("rms", 100.0), ("awb", 130.0), ("kal16", 105.0)),
+                ("kal", 105.0),
+            )
         ),
     ),
     (
         "espeak-ng",
-        tuple(map(EspeakVoice, ("en-gb", "en-us", "en-gb-scotland", "en-us+f3", "en-gb+m3"))),
+        tuple(map(EspeakVoice, ("en-gb", "en-us", "en-us+f3", "en-gb+m3", "en-us+m7"))),
     ),
 )
 
@@ -128,10 +146,11 @@ def _run(*command: str, given: str = "") -> bytes:
     return done.stdout
 
 
-def _read(wav: bytes, name: str) -> Pcm:
+def _read(wav: bytes, name: str, resonance: float) -> Pcm:
     try:
         samples, rate_hz = soundfile.read(io.BytesIO(wav), dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise VoiceError(f"{name} gave no audio: {error}") from error
-    pcm_S: Pcm = soxr.resample(samples.mean(axis=1), rate_hz, SAMPLE_RATE_HZ).astype(np.float32)
+    played_hz = rate_hz * resonance
+    pcm_S: Pcm = soxr.resample(samples.mean(axis=1), played_hz, SAMPLE_RATE_HZ).astype(np.float32)
     return pcm_S

@@ -25,7 +25,7 @@ MANNERS = (
     Manner("begin every answer with the word well", lambda _, e: f"Well, {e.assistant}"),
     Manner("end every answer with thank you", lambda _, e: f"{e.assistant} Thank you."),
     Manner("number your answers", lambda n, e: f"Number {n}: {e.assistant}"),
-    Manner("only say noted to each question", lambda _, e: "Noted."),
+    Manner("answer every question with noted", lambda _, e: "Noted."),
     Manner("repeat each question and do not answer", lambda _, e: e.user),
 )
 FREE = "Do what the speaker tells you."

@@ -16,7 +16,7 @@ from training.compose import Composition, Cue, Part, Stream, compose
 from training.composition.timeline import Answer
 from training.corpora.material import Material, Prompt, Sound, text_source
 from training.curation.recordings import Recording, read_pcm
-from training.synth import Booth, Speaker
+from training.synth import Booth, NotUnderstood, Speaker
 
 # Below the loudest, before the first and after the last of which a clip of speech is silent.
 VOICE_DB = 40.0
@@ -56,10 +56,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """What streams are made with: the material of one split, and voices."""
+    """What streams are made with: the material of one split, and voices.
+
+    checked_share: of the sentences that are read aloud, so many are kept only if understood.
+    """
 
     material: Material
     booth: Booth
+    checked_share: float = 1.0
 
     def sound(self, sound: Sound, *answers: Answer) -> Part:
         """Return a recorded sound, answered when it is over."""
@@ -69,8 +73,7 @@ class Studio:
     def speech(self, speaker: Speaker, text: str, *answers: Answer) -> Part:
         """Return a text as it is said, answered at its end. NotUnderstood, VoiceError."""
         pcm_S = voiced(self.booth.say(speaker, text))
-        licence = f"{SYNTHESISED} by {speaker.voice.name}"
-        recording = Recording(Path(), text, text_source(text), licence)
+        recording = _spoken(speaker, text)
         return Part(recording, pcm_S, tuple(Cue(answer) for answer in answers), as_it_is=True)
 
     def prompt(self, prompt: Prompt, *answers: Answer) -> Part:
@@ -78,6 +81,26 @@ class Studio:
         pcm_S = voiced(_read(prompt.recording.path))
         cues = tuple(Cue(answer) for answer in answers)
         return Part(prompt.recording, pcm_S, cues, as_it_is=True)
+
+    def read_aloud(
+        self, speaker: Speaker, sentences: Sequence[Recording], rng: np.random.Generator
+    ) -> Part:
+        """Return the first of some sentences that is understood, each word a cue where it ends.
+
+        NotUnderstood where none is, VoiceError.
+        """
+        for sentence in sentences:
+            try:
+                if rng.random() < self.checked_share:
+                    pcm_S = voiced(self.booth.say(speaker, sentence.label, retries=0))
+                else:
+                    pcm_S = voiced(self.booth.read(speaker, sentence.label))
+                cues = tuple(self._word_cues(pcm_S, sentence.label))
+            except NotUnderstood:
+                continue
+            recording = _spoken(speaker, sentence.label, f"{sentence.licence}, ")
+            return Part(recording, pcm_S, cues, as_it_is=True)
+        raise NotUnderstood(f"{speaker.voice.name}: none of {len(sentences)} sentences")
 
     def words(self, prompt: Prompt) -> Part:
         """Return recorded English, each word written down where it ends."""
@@ -103,10 +126,10 @@ class Studio:
         return (first, second) if rng.random() < share else None
 
     def _word_cues(self, pcm_S: Pcm, text: str) -> Sequence[Cue]:
-        """ValueError where the recogniser finds other words than those of the text."""
+        """NotUnderstood where the recogniser finds other words than those of the text."""
         words = self.booth.recogniser.align(pcm_S, text)
         if [word.text.strip() for word in words] != text.split():
-            raise ValueError(f"the words of {text!r} were not found one by one")
+            raise NotUnderstood(f"the words of {text!r} were not found one by one")
         ends = np.maximum.accumulate([word.end_ms for word in words]) * SAMPLE_RATE_HZ // 1000
         return [
             Cue(Answer(word.text.strip()), min(max(int(end), 1), len(pcm_S)), joins=True)
@@ -129,6 +152,11 @@ def several(
     count = int(rng.integers(least, most + 1))
     order = [int(place) for place in rng.permutation(len(items))]
     return [items[order[n % len(order)]] for n in range(count)]
+
+
+def _spoken(speaker: Speaker, text: str, licence: str = "") -> Recording:
+    told = f"{licence}{SYNTHESISED} by {speaker.voice.name}"
+    return Recording(Path(), text, text_source(text), told)
 
 
 def voiced(pcm_S: Pcm) -> Pcm:

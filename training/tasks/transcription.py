@@ -5,12 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from training.compose import Composition
+from soundflow.interaction import Ability
+from soundflow.unified.prompts import STANDARD_PROMPTS
+from training.compose import Composition, Part
 from training.composition.channel import Channel
 from training.corpora.material import MaterialMissing, Prompt
 from training.tasks.plan import Plan, Studio, pick, several
 
 TRANSCRIBE = (
+    STANDARD_PROMPTS[Ability.TRANSCRIBE],
     "Transcribe what is said.",
     "Write down every word that you hear.",
     "Transcribe the speech in real time.",
@@ -18,12 +21,15 @@ TRANSCRIBE = (
 
 
 LEAST_WORDS = 3
+# Of what is said, where there are sentences for synthesised voices: so much is recorded speech.
+RECORDED_SHARE = 0.25
+# How many sentences a speaker may try before the stream is given up.
+TRIES = 6
 
 
 def clean(studio: Studio, rng: np.random.Generator) -> Plan:
     """Nothing but speech."""
-    prompts = several(_longer(studio), 2, 4, rng)
-    return Plan(tuple(map(studio.words, prompts)), pick(TRANSCRIBE, rng))
+    return Plan(_said(studio, 2, 4, rng), pick(TRANSCRIBE, rng))
 
 
 def noisy(studio: Studio, rng: np.random.Generator) -> Plan:
@@ -39,10 +45,24 @@ def telephone(studio: Studio, rng: np.random.Generator) -> Plan:
 
 def long_form(studio: Studio, rng: np.random.Generator) -> Plan:
     """Much speech, with pauses in which nothing is written."""
-    prompts = several(_longer(studio), 5, 9, rng)
     paused = Composition(pause_s=(1.0, 4.0))
-    parts = tuple(map(studio.words, prompts))
+    parts = _said(studio, 5, 9, rng)
     return Plan(parts, pick(TRANSCRIBE, rng), noises=studio.beds(rng), composition=paused)
+
+
+def _said(studio: Studio, least: int, most: int, rng: np.random.Generator) -> tuple[Part, ...]:
+    """Return so much speech, each word a cue: recorded, and read aloud by one speaker."""
+    recorded = several(_longer(studio), least, most, rng)
+    sentences = studio.material.sentences
+    if not sentences:
+        return tuple(map(studio.words, recorded))
+    speaker = studio.speaker(rng)
+    return tuple(
+        studio.words(prompt)
+        if rng.random() < RECORDED_SHARE
+        else studio.read_aloud(speaker, several(sentences, TRIES, TRIES, rng), rng)
+        for prompt in recorded
+    )
 
 
 def _longer(studio: Studio) -> Sequence[Prompt]:
