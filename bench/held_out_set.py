@@ -32,10 +32,14 @@ class HeldOut:
         item: its path in the folder, a FLAC file.
         """
         for source, licence in made_of:
-            if not self.may_hold(source):
-                raise ValueError(f"{item}: {source} was learnt from")
-            self.sources.append((item, source, licence))
+            self.note(item, source, licence)
         path = self.folder / item
         path.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(path, np.clip(pcm, -1.0, 1.0), SAMPLE_RATE_HZ)
         self.seconds += len(pcm) / SAMPLE_RATE_HZ
+
+    def note(self, item: str, source: str, licence: str) -> None:
+        """Write down what an item was made from. ValueError for what was learnt."""
+        if not self.may_hold(source):
+            raise ValueError(f"{item}: {source} was learnt from")
+        self.sources.append((item, source, licence))

@@ -7,17 +7,23 @@ import numpy as np
 
 from bench import asr_data, sounds_data
 from bench.asr_recording import as_float
+from bench.corpus_material import TABLE
 from bench.held_out_set import HeldOut
 from bench.sound_trials import BEDS, NEAR, ROOM_NOISE_DB, Condition, at_level, bed, trials_of
 from bench.sounds_data import Clip
-from soundflow.audio import CHUNK_SAMPLES, SAMPLE_RATE_HZ, Pcm
+from soundflow.audio import CHUNK_MS, CHUNK_SAMPLES, SAMPLE_RATE_HZ, Pcm
 from soundflow.cascade.vocabulary import resolve_sound
 from training.composition.rows import SILENT, Row, Turn, write_rows
 from training.composition.rows import Clip as Heard
+from training.composition.saved import save_stream
+from training.corpora.material import read_material
 from training.curation.recordings import Split
 from training.evaluation.held_out import PROACTIVE, STREAMS
 from training.evaluation.proactive import IGNORE, RESPOND
-from training.tasks.understanding import COUNT
+from training.synth import Booth
+from training.tasks.plan import Studio
+from training.tasks.table import Ability
+from training.tasks.understanding import COUNT, narrate
 
 # The one background that is held out: noise, too, would be known to who has learnt from it.
 BED = "forest-ambience"
@@ -35,6 +41,7 @@ COUNTED = (
     ("minetest-data", "default/sounds/default_break_glass.3.ogg", "glass breaking", 0.0, 0.67),
 )
 MOST_COUNTED = 5
+NARRATED = 30
 GAP_S = (0.8, 2.0)
 TAIL_CHUNKS = 6
 
@@ -54,6 +61,8 @@ def write(made: HeldOut) -> None:
         for number in range(len(COUNTED))
         for times in range(1, MOST_COUNTED + 1)
     ]
+    studio = Studio(read_material([TABLE], Split.TEST), Booth())
+    rows += [_narrated(made, studio, seed) for seed in range(NARRATED)]
     write_rows(made.folder / STREAMS / "base.jsonl", rows)
 
 
@@ -127,6 +136,18 @@ def _made_of(clip: Clip) -> tuple[str, str]:
 def _manifest(made: HeldOut, name: str, rows: Iterator[dict[str, str | float]]) -> None:
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     (made.folder / PROACTIVE / f"{name}.jsonl").write_text(lines)
+
+
+def _narrated(made: HeldOut, studio: Studio, seed: int) -> Row:
+    """Some sounds, each to be named when it is over."""
+    plan = narrate(studio, np.random.default_rng(seed))
+    stream, name = plan.composed(seed), f"narrate-{seed:02}"
+    folder, scene = made.folder / STREAMS, Ability.UNDERSTANDING
+    row = save_stream(stream, folder, name, scene_type=scene, system=plan.system)
+    for clip in row.clips:
+        made.note(f"{STREAMS}/audio/{name}", clip.source, clip.licence)
+    made.seconds += stream.timeline.chunks * CHUNK_MS / 1000
+    return row
 
 
 def _counting(made: HeldOut, number: int, times: int) -> Row:

@@ -109,7 +109,7 @@ def _asked() -> Iterator[tuple[str, str]]:
         ("What is the opposite of {}?", OPPOSITES.items()),
         ("Tell me the opposite of {}.", OPPOSITES.items()),
         ("Which day comes after {}?", zip(DAYS, (*DAYS[1:], DAYS[0]), strict=True)),
-        ("What is {}?", ((f"{a} plus {b}", str(a + b)) for a in range(2, 10) for b in range(2, a))),
+        ("What is {}?", ((f"{a} plus {b}", str(a + b)) for a in range(2, 20) for b in range(2, a))),
     )
     for form, pairs in forms:
         for about, answer in pairs:

@@ -15,9 +15,9 @@ from soundflow.checkpoint import CheckpointError
 from soundflow.checkpoint.folder import open_checkpoint
 from soundflow.models import Around, is_path, load_model
 from soundflow.unified.runtime import Runtime
-from training.evaluation import benchmarks, corpus, formats
+from training.evaluation import benchmarks, corpus, formats, held_out
 from training.evaluation.answers import Judge, named
-from training.evaluation.figures import Result
+from training.evaluation.figures import Figure, Result
 from training.evaluation.judging import endpoint_judge
 from training.evaluation.offline import Answerer, Offline, live
 from training.evaluation.page import page
@@ -49,18 +49,26 @@ def evaluate(given: argparse.Namespace) -> Iterator[Result]:
     subject = ModelSubject(load_model(given.model, around))
     offline = Offline(open_checkpoint(given.model), given.device) if is_path(given.model) else None
     try:
+        if given.held_out:
+            yield from held_out.evaluate(subject, given.held_out, most)
         if given.corpus:
             yield from corpus.evaluate(subject, given.corpus, given.split, most)
         if given.proactive:
             where = given.to / PREDICTIONS
             yield from benchmarks.proactive_bench(subject, given.proactive, domains, most, where)
         if given.librispeech:
-            items = formats.librispeech(given.librispeech)
+            items = list(formats.librispeech(given.librispeech))
             spoken = formats.alignments(given.alignments) if given.alignments else {}
-            yield from benchmarks.librispeech(subject, offline, items, spoken, most)
+            yield benchmarks.transcribed("LibriSpeech, live", subject, items, spoken, most)
+            if offline:
+                yield benchmarks.transcribed_whole("LibriSpeech, offline", offline, items, most)
         if given.covost2:
-            items = formats.covost2(given.covost2, given.covost2_clips)
-            yield from benchmarks.covost2(subject, offline, items, given.language, most)
+            items = list(formats.covost2(given.covost2, given.covost2_clips))
+            name, into = f"CoVoST2 into {given.language}", given.language
+            yield benchmarks.translated(f"{name}, live", subject, items, into, most)
+            if offline:
+                whole = f"{name}, offline"
+                yield benchmarks.translated_whole(whole, offline, items, into, most)
         yield from _questions(given, offline or live(subject), live(subject))
     finally:
         subject.close()
@@ -96,6 +104,16 @@ def write(folder: Path, about: dict[str, str], results: Sequence[Result]) -> Non
     (folder / PAGE).write_text(page(f"Evaluation of {about['model']}", about, results))
 
 
+def read(folder: Path) -> tuple[dict[str, str], list[Result]]:
+    """Read a report: what `write` was given. OSError, ValueError."""
+    report = json.loads((folder / REPORT).read_text())
+    results = [
+        Result(name, tuple(map(Figure.from_json, told["figures"])), told["note"])
+        for name, told in report.pop("results").items()
+    ]
+    return report, results
+
+
 def _judge(given: argparse.Namespace) -> AbstractContextManager[Judge | None]:
     return endpoint_judge(given.judge_url, given.judge_model) if given.judge_url else nullcontext()
 
@@ -106,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--to", type=Path, required=True, help="where the report is written")
     parser.add_argument("--device", default="", help="as torch names it; the GPU if there is one")
     parser.add_argument("--most", type=int, default=1_000_000, help="items of each benchmark")
+    parser.add_argument("--held-out", type=Path, help="a folder of `python -m bench.held_out`")
     parser.add_argument("--corpus", type=Path, help="a folder of our own rows")
     parser.add_argument("--split", default="test", help="of the corpus")
     parser.add_argument("--proactive", type=Path, help="the manifest of Proactive-Sound-Bench")

@@ -20,50 +20,56 @@ from training.evaluation.words import Spoken
 TRANSCRIBE = SessionSpec(abilities=frozenset({Ability.TRANSCRIBE}))
 PROACTIVE = SessionSpec(abilities=frozenset({Ability.PROACTIVE}))
 CHAT = SessionSpec(abilities=frozenset({Ability.CHAT}))
+_BENCH = "Proactive-Sound-Bench"
 _CHOICES = "{question} Choose one of: {choices}."
 
 
-def librispeech(
+def transcribed(
+    name: str,
     subject: Subject,
-    offline: Answerer | None,
     items: Iterable[Item],
     spoken: Mapping[str, Sequence[Spoken]],
     most: int,
-) -> list[Result]:
-    """Transcribe live and, where the model can, whole. spoken: when each word was, if known."""
-    lived, whole = [], []
-    for item in shown("LibriSpeech", list(islice(items, most))):
-        pcm_S = read_pcm(item.audio)
-        heard = subject.hear(with_tail(pcm_S), TRANSCRIBE)
-        times = spoken.get(item.id, ())
-        lived.append(transcription.compare_live(item.expected[0], times, heard))
-        if offline is not None:
-            whole.append(transcription.compare(item.expected[0], offline(pcm_S, TRANSCRIBE)))
-    results = [transcription.score("LibriSpeech, live", lived)]
-    return [*results, transcription.score("LibriSpeech, offline", whole)] if whole else results
+) -> Result:
+    """Transcribe live. spoken: when each word was, if known."""
+    lived = []
+    for item in shown(name, list(islice(items, most))):
+        heard = subject.hear(with_tail(read_pcm(item.audio)), TRANSCRIBE)
+        lived.append(transcription.compare_live(item.expected[0], spoken.get(item.id, ()), heard))
+    return transcription.score(name, lived)
 
 
-def covost2(
-    subject: Subject,
-    offline: Answerer | None,
-    items: Iterable[Item],
-    language: str,
-    most: int,
-) -> list[Result]:
-    """Translate into a language, by its ISO 639-1 code: live and, where the model can, whole."""
-    spec = SessionSpec(abilities=frozenset({Ability.TRANSLATE}), target_language=language)
-    lived, whole = [], []
-    for item in shown("CoVoST2", list(islice(items, most))):
+def transcribed_whole(name: str, answer: Answerer, items: Iterable[Item], most: int) -> Result:
+    """Transcribe each recording at once."""
+    whole = [
+        transcription.compare(item.expected[0], answer(read_pcm(item.audio), TRANSCRIBE))
+        for item in shown(name, list(islice(items, most)))
+    ]
+    return transcription.score(name, whole)
+
+
+def translated(
+    name: str, subject: Subject, items: Iterable[Item], language: str, most: int
+) -> Result:
+    """Translate live into a language, by its ISO 639-1 code."""
+    lived = []
+    for item in shown(name, list(islice(items, most))):
         pcm_S = read_pcm(item.audio)
-        heard = subject.hear(with_tail(pcm_S), spec)
+        heard = subject.hear(with_tail(pcm_S), _translate(language))
         speech_ms = len(pcm_S) * 1000 / SAMPLE_RATE_HZ
         lived.append(translation.from_heard(item.expected[0], heard, language, speech_ms))
-        if offline is not None:
-            whole.append(translation.Translated(item.expected[0], offline(pcm_S, spec)))
-    results = [translation.score(f"CoVoST2 into {language}, live", lived, language)]
-    if whole:
-        results.append(translation.score(f"CoVoST2 into {language}, offline", whole, language))
-    return results
+    return translation.score(name, lived, language)
+
+
+def translated_whole(
+    name: str, answer: Answerer, items: Iterable[Item], language: str, most: int
+) -> Result:
+    """Translate each recording at once."""
+    whole = [
+        translation.Translated(item.expected[0], answer(read_pcm(item.audio), _translate(language)))
+        for item in shown(name, list(islice(items, most)))
+    ]
+    return translation.score(name, whole, language)
 
 
 def mmau(answer: Answerer, items: Iterable[Item], most: int) -> Result:
@@ -97,21 +103,29 @@ def proactive_bench(
     clips = proactive.read_manifest(manifest)[:most]
     singles = [(clip,) for clip in clips]
     rows: list[tuple[str, str]] = []
-    single = _tier(subject, "single", singles, manifest.parent, domains, rows)
+    single = _tier(subject, f"{_BENCH}, single", singles, manifest.parent, domains, rows)
     told = (json.dumps({"id": name, "_raw_reply": raw}) + "\n" for name, raw in rows)
     predictions.write_text("".join(told))
     multiple = list(tiers.series(clips))
     results = [single]
     if multiple:
-        results.append(_tier(subject, "multiple", multiple, manifest.parent, domains, []))
+        results.append(
+            _tier(subject, f"{_BENCH}, multiple", multiple, manifest.parent, domains, [])
+        )
     return results
+
+
+def warnings(name: str, subject: Subject, manifest: Path, most: int) -> Result:
+    """Play the clips of a manifest, each on its own."""
+    singles = [(clip,) for clip in proactive.read_manifest(manifest)[:most]]
+    return _tier(subject, name, singles, manifest.parent, {}, [])
 
 
 def proactive_predictions(manifest: Path, predictions: Path, domains: Mapping[str, str]) -> Result:
     """Score prediction rows that another system wrote."""
     clips = proactive.read_manifest(manifest)
     judged = proactive.judge(clips, proactive.read_predictions(predictions), domains)
-    return proactive.score(f"Proactive-Sound-Bench, {predictions.name}", judged)
+    return proactive.score(f"{_BENCH}, {predictions.name}", judged)
 
 
 def _tier(
@@ -123,7 +137,7 @@ def _tier(
     rows: list[tuple[str, str]],
 ) -> Result:
     judged, seconds, strays = [], 0.0, 0
-    for clips in shown(f"Proactive-Sound-Bench, {name}", streams):
+    for clips in shown(name, streams):
         audio = [read_pcm(folder / clip.path) for clip in clips]
         pcm_S, placed = tiers.stream_of(clips, audio)
         heard = subject.hear(pcm_S, PROACTIVE)
@@ -136,7 +150,11 @@ def _tier(
             judged.append(
                 proactive.Judged(domain, clip.decision, said.decision, replies, said.delay_ms)
             )
-    return proactive.score(f"Proactive-Sound-Bench, {name}", judged, seconds, strays)
+    return proactive.score(name, judged, seconds, strays)
+
+
+def _translate(language: str) -> SessionSpec:
+    return SessionSpec(abilities=frozenset({Ability.TRANSLATE}), target_language=language)
 
 
 def _replies(name: str, answer: Answerer, items: Iterable[Item], most: int) -> list[Answered]:

@@ -1,8 +1,9 @@
 """A result: named figures, each with its interval, and how much it rests on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
+from typing import Any
 
 from training.evaluation.interval import poisson, wilson
 
@@ -21,6 +22,15 @@ class Figure:
     of: int = 0
     unit: str = ""
     note: str = ""
+
+    @classmethod
+    def from_json(cls, written: Mapping[str, Any]) -> "Figure":
+        """Read what `as_json` returned."""
+        numbers = {
+            name: nan if written[name] is None else written[name]
+            for name in ("value", "low", "high")
+        }
+        return cls(**{**written, **numbers})
 
     def as_json(self) -> dict[str, str | float | int | None]:
         """Return it as JSON has it, which knows no NaN."""

@@ -6,7 +6,7 @@ from math import isnan
 
 from training.evaluation.figures import Figure, Result
 
-_STYLE = """
+STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 64em; color: #222; }
 table { border-collapse: collapse; width: 100%; }
 td, th { border-bottom: 1px solid #ddd; padding: .3em .6em; text-align: left; }
@@ -24,7 +24,7 @@ def page(title: str, about: Mapping[str, str], results: Sequence[Result]) -> str
 
 def _lines(title: str, about: Mapping[str, str], results: Sequence[Result]) -> Iterator[str]:
     yield '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">'
-    yield f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body>"
+    yield f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body>"
     yield f"<h1>{escape(title)}</h1>"
     yield "<dl>"
     for name, value in about.items():
@@ -48,7 +48,7 @@ def _result(result: Result) -> Iterator[str]:
             f"<tr><td>{escape(figure.name)}</td>"
             f'<td class="number">{value} {escape(figure.unit)}</td>'
             f'<td class="number">{interval}</td><td class="number">{figure.of or ""}</td>'
-            f"<td>{drawn(figure, _scale(figure, result.figures))}</td>"
+            f"<td>{drawn(figure, scale_of(figure, result.figures))}</td>"
             f'<td class="note">{escape(figure.note)}</td></tr>'
         )
     yield "</table>"
@@ -78,7 +78,7 @@ def drawn(figure: Figure, scale: float) -> str:
     return "".join(parts)
 
 
-def _scale(figure: Figure, figures: Sequence[Figure]) -> float:
+def scale_of(figure: Figure, figures: Sequence[Figure]) -> float:
     """Return what the figures of one unit are drawn up to: shares to 1, others to the largest."""
     if not figure.unit:
         return max(1.0, 0.0 if isnan(figure.high) else figure.high)
