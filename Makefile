@@ -6,14 +6,15 @@ REPLICAS ?= 1
 MODEL    ?= cascade
 STREAMS  ?= 500
 CORPUS   ?= data/corpus
+MODELS   ?= cascade small
 PROTOS := $(wildcard protos/soundflow/v1/*.proto)
 STUBS  := services/core/generated
 
 .DEFAULT_GOAL := help
 .PHONY: help install models run demo listen test check format protos protos-check protos-release lock \
         helm-lint helm-server-check helm-schema stack-fetch export \
-        corpus evaluate eval-asr eval-sounds bench-embedded bench-pipeline bench-churn bench-load \
-        bench-hour bench-hours bench-batch bench-gpu bench-faults up ps down screenshot clean
+        corpus evaluate held-out compare eval-asr eval-sounds bench-embedded bench-pipeline \
+        bench-churn bench-load bench-hour bench-hours bench-batch bench-gpu bench-faults up ps down screenshot clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -123,6 +124,13 @@ corpus: models ## build a corpus of training streams from recorded sounds and sp
 
 evaluate: $(if $(filter cascade,$(MODEL)),models) ## what a model does, as one JSON and one page; MODEL=cascade OPTIONS="--to … --corpus …"
 	@$(BIN)/python -m training.evaluate $(MODEL) $(OPTIONS)
+
+held-out: models ## recordings that no model has learnt from, in data/held-out
+	@test -e data/material.csv || $(BIN)/python -m bench.corpus_material
+	@test -e data/held-out || $(BIN)/python -m bench.held_out
+
+compare: held-out ## several models on the held-out set, as one JSON and one page; MODELS="cascade small" OPTIONS="--trained-on CORPUS"
+	@$(BIN)/python -m training.compare $(MODELS) --held-out data/held-out --to data/compare $(OPTIONS)
 
 bench-embedded: models ## eight live sessions for five minutes, then as many as keep the promise
 	@$(BIN)/python -m bench.embedded

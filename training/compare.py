@@ -31,7 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given.to.mkdir(parents=True, exist_ok=True)
     try:
         held_out.refuse_what_was_learnt(given.held_out, given.trained_on)
-        reports = dict(_report(model, given) for model in given.model)
+        measured = [_report(model, given) for model in given.model]
+        reports = dict(measured)
+        if len(reports) < len(measured):
+            raise ValueError(f"of the models {', '.join(given.model)} two are called the same")
     except (CheckpointError, ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     write_comparison(given.to, reports)
