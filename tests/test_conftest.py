@@ -10,7 +10,7 @@ NEEDS_WEIGHTS = "tests/soundflow/cascade/test_turn_end.py"
 NEEDS_SERVERS = (
     "tests/stack/test_servers.py::test_a_killed_kafka_is_back_with_its_messages",
     "tests/stack/test_servers.py::test_triton_runs_the_projects_models_and_leaves_nothing",
-    "tests/end_to_end/test_faces.py::test_a_websocket_call_from_open_to_close[cluster]",
+    "tests/end_to_end/test_websocket.py::test_a_websocket_call_from_open_to_close[cluster]",
 )
 
 

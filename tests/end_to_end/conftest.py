@@ -1,6 +1,6 @@
 """Every end-to-end test runs in both places: the platform in one process, and on a cluster."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -9,6 +9,7 @@ from tests.cluster.platform import CLUSTER
 from tests.conftest import cascade_of
 from tests.end_to_end.clustered import Clusters, Served
 from tests.end_to_end.places import NOW
+from tests.end_to_end.platform import Running, running
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -48,3 +49,10 @@ def cascade(place: str, request: pytest.FixtureRequest) -> Model | Served:
     if place == "cluster":
         return Served("cascade", chat_config)
     return cascade_of(request.getfixturevalue("whisper_models"), chat_config)
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Running]:
+    """The platform around the null model."""
+    async with running() as served:
+        yield served

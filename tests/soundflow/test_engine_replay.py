@@ -1,7 +1,6 @@
 """A session that is rebuilt in the engine, around a decoder that does what the test tells it."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -18,7 +17,7 @@ from soundflow.interaction import (
     SessionSpec,
     TurnStart,
 )
-from tests.soundflow.scripted import SILENT, WAITING, Bench, ended, respond, running, says
+from tests.soundflow.scripted import SILENT, WAITING, Bench, ended, respond, says
 from tests.waiting import DEADLINE_S
 
 OPEN = OpenTurn(4, Kind.NOTICE, 12)
@@ -37,12 +36,6 @@ def text(turn: int, text: str, sequence: int = 0) -> Piece:
 
 def done(*pieces: Piece) -> Spoken:
     return says(*pieces, then=Speaking.DONE)
-
-
-@pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    async with running() as bench:
-        yield bench
 
 
 async def heard_from(bench: Bench, first: int, last: int) -> list[tuple[int, ...]]:

@@ -1,0 +1,113 @@
+"""What callers notice of a model that fails, is full or is late."""
+
+import dataclasses
+import io
+import threading
+from collections.abc import Sequence
+
+import aiohttp
+import numpy as np
+import pytest
+import soundfile
+
+from soundflow.audio import Chunk
+from soundflow.decoder import Stepped
+from soundflow.engine import QUEUE_CHUNKS
+from soundflow.features import Features
+from soundflow.models import Model
+from soundflow.null import NullDecoder, NullEncoder, NullState
+from tests.end_to_end.places import OWN_MODEL
+from tests.end_to_end.platform import neighbour, running, tone
+from tests.end_to_end.requests import form
+from tests.waiting import DEADLINE_S, until
+
+
+class BreakingEncoder(NullEncoder):
+    """Fails on a chunk that is loud."""
+
+    def encode(self, batch: Sequence[tuple[Chunk, None]]) -> list[tuple[Features, None]]:
+        if any(np.abs(chunk.pcm).max() > 0.5 for chunk, _ in batch):
+            raise ValueError("too loud")
+        return super().encode(batch)
+
+
+@OWN_MODEL
+async def test_a_session_that_the_platform_fails_on_is_closed_with_a_reason() -> None:
+    broken = Model(BreakingEncoder(), NullDecoder())
+    loud = np.full(6400, 32767, "<i2").tobytes()
+    async with running(broken) as served, served.stream() as stream:
+        await stream.send(tone(chunks=1))
+        await stream.until("decision", chunk=0)
+        await stream.send(loud)
+        await stream.send(tone(chunks=1))
+        events = await stream.rest()
+    assert [event["code"] for event in stream.of("error")] == ["internal"]
+    assert events[-1] == events[-1] | {"type": "session.closed", "reason": "error"}
+    assert [event["chunk"] for event in stream.of("decision")] == [0]
+
+
+@OWN_MODEL
+async def test_a_task_that_the_platform_fails_on_ends_with_an_error() -> None:
+    broken = Model(BreakingEncoder(), NullDecoder())
+    file = io.BytesIO()
+    soundfile.write(file, np.full(16_000, 0.9), 16_000, format="WAV")
+    async with running(broken) as served:
+        url = f"{served.addresses.http}/v1/tasks"
+        async with served.http.post(url, data=form(file.getvalue())) as response:
+            answer = await response.json()
+    assert response.status == 500
+    assert answer["error"]["code"] == "internal"
+
+
+class SmallDecoder(NullDecoder):
+    """Has room for one session."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.info = dataclasses.replace(self.info, capacity=1)
+
+
+@OWN_MODEL
+async def test_a_model_takes_no_more_sessions_than_it_has_room_for() -> None:
+    async with running(Model(NullEncoder(), SmallDecoder())) as full, neighbour(full):
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            async with full.stream():
+                pass
+    assert refused.value.status == 429
+
+
+class HeldDecoder(NullDecoder):
+    """Hears nothing until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = threading.Event()
+
+    def step(
+        self,
+        hearing: Sequence[tuple[NullState, Sequence[Features]]],
+        speaking: Sequence[tuple[NullState, Sequence[Features]]],
+    ) -> Stepped:
+        assert self.go_on.wait(DEADLINE_S)
+        return super().step(hearing, speaking)
+
+
+@OWN_MODEL
+async def test_what_is_not_heard_in_time_is_dropped_and_told() -> None:
+    decoder = HeldDecoder()
+    async with running(Model(NullEncoder(), decoder)) as served, served.stream() as stream:
+        session_id = (await stream.until("session.opened"))["session_id"]
+        await stream.send(tone(chunks=1))
+        sessions = served.platform.engine._sessions
+        await until(lambda: session_id in sessions and bool(sessions[session_id].in_step.queue))
+        for _ in range(2):
+            await stream.send(tone(chunks=50))
+        await until(lambda: sessions[session_id].next_index == 101)
+        decoder.go_on.set()
+        await stream.send({"type": "audio.end"})
+        events = await stream.rest()
+    overruns = [(each["start_ms"], each["end_ms"], each["chunks"]) for each in stream.of("overrun")]
+    dropped = 100 - QUEUE_CHUNKS
+    assert overruns == [(400, (dropped + 1) * 400, dropped)]
+    assert [event["chunk"] for event in stream.of("decision")][:2] == [0, 100]
+    assert events[-1] == events[-1] | {"reason": "complete", "chunks": 102}
