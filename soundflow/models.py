@@ -1,4 +1,4 @@
-"""The models that can listen: by name, out of the table at the end, or by their folder's path."""
+"""The models that can listen: by name, out of the table at the end, or a folder of weights."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from soundflow.checkpoint import open_checkpoint
+from soundflow.checkpoint import SHIPPED, open_checkpoint
 from soundflow.decoder import Decoder
 from soundflow.encoder import Encoder
 from soundflow.features import TensorSpec
@@ -44,7 +44,8 @@ NOTHING_AROUND = Around()
 def load_model(name: str = DEFAULT_MODEL, around: Around = NOTHING_AROUND) -> Model:
     """Return a model with its weights loaded. ValueError, CheckpointError.
 
-    name: of the table, or the path of a folder, which holds a slash or is there.
+    name: of the table or of a model that comes with the repository, or the path of a folder,
+    which holds a slash or is there.
     """
     return Model(load_encoder(name, around), load_decoder(name, around))
 
@@ -59,14 +60,14 @@ def load_decoder(name: str = DEFAULT_MODEL, around: Around = NOTHING_AROUND) -> 
     return _parts(name).decoder(around)
 
 
-def is_path(name: str) -> bool:
-    """Whether a model's name is the path of its folder."""
-    return name not in _MODELS and (os.sep in name or Path(name).is_dir())
+def is_checkpoint(name: str) -> bool:
+    """Whether a model is one folder of weights, by its name or by that folder's path."""
+    return name in SHIPPED or (name not in _MODELS and (os.sep in name or Path(name).is_dir()))
 
 
 def model_names() -> list[str]:
     """Return the names of all models that have one."""
-    return sorted(_MODELS)
+    return sorted([*_MODELS, *SHIPPED])
 
 
 def tensors_of(name: str) -> Sequence[TensorSpec]:
@@ -84,8 +85,8 @@ class _Parts:
 
 
 def _parts(name: str) -> _Parts:
-    if is_path(name):
-        return _unified(Path(name))
+    if is_checkpoint(name):
+        return _unified(name)
     if name not in _MODELS:
         known = ", ".join(model_names())
         raise ValueError(f"there is no model {name!r}; choose one of {known}, or a folder's path")
@@ -132,8 +133,8 @@ def _null_decoder(around: Around) -> Decoder[Any]:
     return NullDecoder()
 
 
-def _unified(folder: Path) -> _Parts:
-    checkpoint = open_checkpoint(folder)
+def _unified(name: str) -> _Parts:
+    checkpoint = open_checkpoint(name)
 
     def tensors() -> Sequence[TensorSpec]:
         from soundflow.unified import encoder

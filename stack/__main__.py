@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from soundflow.models import is_path
+from soundflow.checkpoint import SHIPPED
+from soundflow.models import is_checkpoint
 from stack.errors import StackError
 from stack.fetch import NEEDS, fetch_all
 from stack.parts import Parts
@@ -47,7 +48,7 @@ def fetch(
 def up(
     folder: Folder = DEFAULTS.folder,
     model: Annotated[
-        str, typer.Option(help="cascade, null, or a checkpoint's folder.")
+        str, typer.Option(help="cascade, null, small, or a checkpoint's folder.")
     ] = DEFAULTS.model,
     replicas: Annotated[int, typer.Option(help="Of each service.")] = DEFAULTS.replicas,
     encoders: Annotated[int, typer.Option(help="Triton servers.")] = DEFAULTS.encoders,
@@ -60,7 +61,7 @@ def up(
     settings = replace(
         DEFAULTS,
         folder=folder.resolve(),
-        model=str(Path(model).resolve()) if is_path(model) else model,
+        model=_absolute(model),
         replicas=replicas,
         encoders=encoders,
         decoders=decoders,
@@ -108,6 +109,12 @@ def _show(platform: Platform) -> None:
         row = (one.server.name, state.state.lower(), pid, _time(state.since_s), health)
         table.add_row(*row, ports_of(one.server))
     Console(width=None if sys.stdout.isatty() else WIDE).print(table)
+
+
+def _absolute(model: str) -> str:
+    """Return a name as it is, and a folder's path as one that is good from anywhere."""
+    named = model in SHIPPED or not is_checkpoint(model)
+    return model if named else str(Path(model).resolve())
 
 
 def _time(seconds: float) -> str:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from soundflow.checkpoint import CheckpointError
-from soundflow.models import is_path
+from soundflow.models import is_checkpoint
 from stack.errors import NotReady
 from stack.kafka import KafkaServer
 from stack.kafka.settings import CONSUMER_SESSION_TIMEOUT_S
@@ -119,11 +119,12 @@ class Parts:
     @property
     def model_repository(self) -> Path:
         """Triton's: the committed one, or where a checkpoint needs its own, in the folder."""
-        return self._folder("model_repo") if is_path(self.settings.model) else MODEL_REPOSITORY
+        own = is_checkpoint(self.settings.model)
+        return self._folder("model_repo") if own else MODEL_REPOSITORY
 
     def write_model_repository(self) -> None:
         """Write the one that a checkpoint needs. Raises NotReady."""
-        if not is_path(self.settings.model):
+        if not is_checkpoint(self.settings.model):
             return
         from training.export import write_repository
 

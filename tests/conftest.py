@@ -80,6 +80,14 @@ def golden_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny checkpoint of the small model's kind, with random weights in float16."""
+    from tests.soundflow.unified.small import write_small  # torch takes its time
+
+    return write_small(tmp_path_factory.mktemp("checkpoint") / "small")
+
+
+@pytest.fixture(scope="session")
 def whisper_models() -> tuple[WhisperModel, WhisperModel]:
     """The English and the multilingual Whisper, loaded once: it takes a second and a half."""
     return WhisperModel(locate("whisper-tiny.en")), WhisperModel(locate("whisper-base"))

@@ -11,9 +11,8 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
-from soundflow.checkpoint import CheckpointError
-from soundflow.checkpoint.folder import open_checkpoint
-from soundflow.models import Around, is_path, load_model
+from soundflow.checkpoint import CheckpointError, open_checkpoint
+from soundflow.models import Around, is_checkpoint, load_model
 from soundflow.unified.runtime import Runtime
 from training.evaluation import benchmarks, corpus, formats, held_out
 from training.evaluation.answers import Judge, named
@@ -47,7 +46,9 @@ def evaluate(given: argparse.Namespace) -> Iterator[Result]:
             yield benchmarks.proactive_predictions(given.proactive, path, domains)
     around = Around(runtime=Runtime(device=given.device, sessions=1))
     subject = ModelSubject(load_model(given.model, around))
-    offline = Offline(open_checkpoint(given.model), given.device) if is_path(given.model) else None
+    offline = (
+        Offline(open_checkpoint(given.model), given.device) if is_checkpoint(given.model) else None
+    )
     try:
         if given.held_out:
             yield from held_out.evaluate(subject, given.held_out, most)

@@ -1,8 +1,8 @@
 """Write the Triton repository's config.pbtxt files from the tensors that the models declare.
 
 `python -m training.export` writes them, `--check` says which are stale. Both configurations serve
-every model that has a name: a tensor that the loaded one does not have is not sent. A checkpoint's
-tensors are as wide as it says, so it gets a repository of its own: `--model PATH --to FOLDER`.
+every model but checkpoints: a tensor that the loaded one does not have is not sent. A checkpoint's
+tensors are as wide as it says, so it gets a repository of its own: `--model NAME --to FOLDER`.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
 from soundflow.audio import CHUNK_SAMPLES
 from soundflow.checkpoint import CheckpointError
 from soundflow.features import TensorSpec
-from soundflow.models import model_names, tensors_of
+from soundflow.models import is_checkpoint, model_names, tensors_of
 from soundflow.serving.encoder_batch import ERROR, STATE
 from soundflow.serving.tensors import LENGTH
 
@@ -77,9 +77,13 @@ def decoder_config(tensors: Sequence[TensorSpec]) -> ModelConfig:
 
 
 def every_tensor() -> Sequence[TensorSpec]:
-    """Return all models' tensors, and lengths for those that vary. ValueError when two differ."""
+    """Return all tensors but checkpoints', and lengths for those that vary.
+
+    ValueError when two models differ in one.
+    """
     tensors: dict[str, TensorSpec] = {}
-    for spec in (spec for name in model_names() for spec in tensors_of(name)):
+    names = [name for name in model_names() if not is_checkpoint(name)]
+    for spec in (spec for name in names for spec in tensors_of(name)):
         if tensors.setdefault(spec.name, spec) != spec:
             raise ValueError(f"two models differ in {spec.name!r}: {tensors[spec.name]}, {spec}")
     return with_lengths(tensors.values())
@@ -105,7 +109,7 @@ def main() -> None:
     """Write the files, or with --check compare them; exit status 1 when one is stale."""
     parser = argparse.ArgumentParser(prog="python -m training.export", description=__doc__)
     parser.add_argument("--check", action="store_true", help="say which files are stale")
-    parser.add_argument("--model", help="write a repository for this checkpoint's folder")
+    parser.add_argument("--model", help="write a repository for this checkpoint")
     parser.add_argument("--to", type=Path, help="where that repository is written")
     given = parser.parse_args()
     if (given.model is None) != (given.to is None):

@@ -77,8 +77,16 @@ def _convert(checkpoint: "Checkpoint", target: Path, precision: str) -> None:
 
 
 def _summary(checkpoint: "Checkpoint") -> list[tuple[str, str]]:
+    from soundflow.unified.small_tower import SmallTowerConfig
+    from soundflow.unified.sound_groups import SOUND_GROUPS
+
     encoder, decoder = checkpoint.encoder_config, checkpoint.decoder_config
     context = f", {encoder.context_chunks} chunks of context" if encoder.context_chunks else ""
+    if isinstance(encoder, SmallTowerConfig):
+        context += (
+            f", {encoder.lookahead_chunks} chunk late; behind it {encoder.adapter_blocks} blocks "
+            f"of {encoder.adapter_width}, beside it {len(SOUND_GROUPS)} groups of sounds"
+        )
     return [
         ("folder", str(checkpoint.path)),
         ("form", str(checkpoint.kind)),

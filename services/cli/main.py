@@ -179,6 +179,41 @@ def serve(
         run_serve(model, read_settings(IngestionConfig, given))
 
 
+@app.command(epilog="Example: soundflow rollout 3 --decoders decoder.calls.svc:8001")
+def rollout(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="VERSION|CHECKPOINT",
+            help="A version that is in the servers' repository, or a checkpoint to put there.",
+        ),
+    ],
+    repository: Annotated[
+        Path | None, typer.Option(help="Where a checkpoint is put as the next version.")
+    ] = None,
+    encoders: Annotated[
+        str | None,
+        typer.Option(help="host:port, several with commas [SOUNDFLOW_ENCODER_ADDRESSES]."),
+    ] = None,
+    decoders: Annotated[
+        str | None,
+        typer.Option(help="host:port, several with commas [SOUNDFLOW_DECODER_ADDRESSES]."),
+    ] = None,
+    settle_s: Annotated[
+        float, typer.Option(min=0, help="How long the old version may go on with its replies.")
+    ] = 10.0,
+) -> None:
+    """Have the Triton servers change over to a version of the model, while sessions go on.
+
+    Each loads it beside the old one; sessions follow with their next chunk. Where a server fails
+    to, all stay with what they had.
+    """
+    with told_plainly():
+        from services.cli.rollout import run_rollout
+
+        run_rollout(what, repository, encoders, decoders, settle_s)
+
+
 @models.command("fetch", epilog="Example: soundflow models fetch cascade")
 def fetch_models(names: ModelNames = None) -> None:
     """Download weights that are missing; those of the default model if no name is given."""

@@ -13,6 +13,7 @@ from services.cli.errors import CliError
 from services.cli.settings import read_settings
 from services.inference.config import InferenceConfig
 from soundflow.checkpoint import (
+    SHIPPED,
     CheckpointError,
     FetchProgress,
     ModelDamaged,
@@ -46,6 +47,8 @@ def list_models() -> None:
     for name, entry in store.table.items():
         size = f"{entry.size_bytes / MEGABYTE:.0f} MB"
         table.add_row(name, _state(store, name), size, entry.licence, entry.origin)
+    for name, shipped in SHIPPED.items():
+        table.add_row(name, _state(store, name), "", shipped.licence, shipped.origin)
     console = Console(width=None if sys.stdout.isatty() else WIDE)
     console.print(table)
     typer.echo(f"\nThey are kept in {store.root}", err=True)

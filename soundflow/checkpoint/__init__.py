@@ -15,6 +15,7 @@ from soundflow.checkpoint.errors import (
     UnknownModel,
 )
 from soundflow.checkpoint.progress import FetchProgress, Report, Step, silent
+from soundflow.checkpoint.shipped import SHIPPED
 from soundflow.checkpoint.store import Store
 from soundflow.checkpoint.table import GROUPS, TABLE
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GROUPS",
+    "SHIPPED",
     "TABLE",
     "CacheUnwritable",
     "CheckpointError",
@@ -69,12 +71,16 @@ def expand(*names: str) -> tuple[str, ...]:
     return default_store().expand(*names)
 
 
-def open_checkpoint(path: str | Path) -> "Checkpoint":
-    """Open a unified model's folder; see `soundflow.checkpoint.folder`. CheckpointError."""
+def open_checkpoint(name_or_path: str | Path) -> "Checkpoint":
+    """Open a unified model; see `soundflow.checkpoint.folder`. CheckpointError.
+
+    name_or_path: of one that comes with the repository, or of a folder.
+    """
     try:  # torch is no part of a plain installation, and takes seconds to import
         from soundflow.checkpoint import folder
     except ModuleNotFoundError as error:
         raise CheckpointError(
             f"a model in a folder needs {error.name}: pip install 'soundflow[unified]'"
         ) from error
-    return folder.open_checkpoint(path)
+    where = locate(name_or_path) if name_or_path in SHIPPED else name_or_path
+    return folder.open_checkpoint(where)

@@ -20,6 +20,7 @@ from soundflow.checkpoint.errors import (
     UnknownModel,
 )
 from soundflow.checkpoint.progress import FetchProgress, Report, Step, silent
+from soundflow.checkpoint.shipped import SHIPPED, locate_shipped
 from soundflow.checkpoint.table import GROUPS, TABLE, Entry
 
 Download = Callable[[str, Entry, Path, Report], None]
@@ -46,6 +47,8 @@ class Store:
         ModelMissing or ModelDamaged.
         """
         name = str(name_or_path)
+        if name in SHIPPED:
+            return locate_shipped(name, self.root)
         if name not in self.table:
             return self._given_folder(Path(name_or_path))
         with _advice(name):
@@ -86,7 +89,7 @@ class Store:
 
     def _entry(self, name: str) -> Entry:
         if name not in self.table:
-            known = ", ".join([*self.table, *self.groups])
+            known = ", ".join([*self.table, *self.groups, *SHIPPED])
             raise UnknownModel(f"there is no model {name!r}; known are {known}, or a folder's path")
         return self.table[name]
 

@@ -6,6 +6,7 @@ import torch
 
 from soundflow.checkpoint.errors import ModelDamaged
 from soundflow.checkpoint.folder import Checkpoint
+from soundflow.checkpoint.placing import Part
 from soundflow.unified.decoder import UnifiedDecoder
 from soundflow.unified.encoder import UnifiedEncoder
 from soundflow.unified.kv_pool import FP8
@@ -19,7 +20,8 @@ PAGE_POSITIONS = 16
 
 def encoder_of(checkpoint: Checkpoint, runtime: Runtime) -> UnifiedEncoder:
     """Return the encoder with its weights. ModelMissing, ModelDamaged."""
-    tower = checkpoint.make_encoder(_dtype(runtime), _device(runtime))
+    device = _device(runtime)
+    tower = checkpoint.make_encoder(_dtype(runtime, device, checkpoint.encoder), device)
     return UnifiedEncoder(tower)
 
 
@@ -34,7 +36,8 @@ def decoder_of(
     settings = settings or settings_for(checkpoint, runtime.positions)
     weights, device = WeightFormat(runtime.weights), _device(runtime)
     text_tokens = checkpoint.read_tokenizer()
-    model = checkpoint.make_decoder(_dtype(runtime), device, weights).requires_grad_(False).eval()
+    dtype = _dtype(runtime, device, checkpoint.decoder)
+    model = checkpoint.make_decoder(dtype, device, weights).requires_grad_(False).eval()
     pages_of_session = -(-settings.positions // PAGE_POSITIONS)
     pages = runtime.sessions * pages_of_session
     kept_as = FP8 if runtime.cache == "fp8" else model.dtype
@@ -60,8 +63,10 @@ def _device(runtime: Runtime) -> str:
     return runtime.device or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _dtype(runtime: Runtime) -> torch.dtype | None:
-    if not runtime.precision:
-        return None
-    dtype: torch.dtype = getattr(torch, runtime.precision)
-    return dtype
+def _dtype(runtime: Runtime, device: str, part: Part) -> torch.dtype | None:
+    if runtime.precision:
+        dtype: torch.dtype = getattr(torch, runtime.precision)
+        return dtype
+    stored = {one.dtype for one in part.weights.stored.values()}
+    # Processors compute in float16 several times slower than in float32.
+    return torch.float32 if device == "cpu" and torch.float16 in stored else None

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from soundflow.checkpoint import CheckpointError
+from soundflow.checkpoint import CheckpointError, open_checkpoint, shipped
 from soundflow.features import TensorSpec
-from soundflow.models import is_path, load_model, tensors_of
+from soundflow.models import is_checkpoint, load_model, tensors_of
 
 
 def in_python(code: str) -> str:
@@ -22,14 +22,32 @@ def test_a_slash_makes_a_path_and_so_does_a_folder(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "checkpoint").mkdir()
     (tmp_path / "cascade").mkdir()
-    assert is_path("checkpoint")
-    assert is_path("./nowhere")
-    assert not is_path("nowhere")
-    assert not is_path("cascade")
+    assert is_checkpoint("checkpoint")
+    assert is_checkpoint("./nowhere")
+    assert not is_checkpoint("nowhere")
+    assert not is_checkpoint("cascade")
 
 
 def test_the_tensors_of_a_folder_are_as_wide_as_it_says(golden_folder: Path) -> None:
     assert tensors_of(str(golden_folder)) == (TensorSpec("frames", "float32", (10, 64)),)
+
+
+def test_a_model_that_comes_with_the_repository_has_a_name(
+    small_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOUNDFLOW_MODELS", str(small_folder.parent))
+    assert is_checkpoint("small")
+    assert open_checkpoint("small").path == small_folder
+    assert tensors_of("small") == (TensorSpec("frames", "float32", (10, 12)),)
+
+
+def test_where_it_is_missing_it_is_said_how_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOUNDFLOW_MODELS", str(tmp_path / "cache"))
+    monkeypatch.setattr(shipped, "REPOSITORY", tmp_path / "repository")
+    with pytest.raises(CheckpointError, match="small is neither .*cache/small nor .*train-small"):
+        load_model("small")
 
 
 def test_what_is_neither_a_name_nor_a_folder_is_told() -> None:

@@ -31,12 +31,12 @@ EVERY_MODEL = ["null", "unified", pytest.param("cascade", marks=pytest.mark.mode
 
 
 def loaded(name: str, request: pytest.FixtureRequest) -> Model:
-    if name == "unified":
-        return load_model(str(request.getfixturevalue("golden_folder")))
-    return load_model(name)
+    folder = {"unified": "golden_folder", "unified small": "small_folder"}.get(name)
+    return load_model(str(request.getfixturevalue(folder)) if folder else name)
 
 
-@pytest.fixture(scope="module", params=EVERY_MODEL)
+# Random weights answer nothing, but they hear.
+@pytest.fixture(scope="module", params=[*EVERY_MODEL, "unified small"])
 def model(request: pytest.FixtureRequest) -> Model:
     return loaded(request.param, request)
 

@@ -29,6 +29,16 @@ def test_a_checkpoint_is_served_from_a_repository_of_its_own(
         assert "frames" in (server.repository / model / "config.pbtxt").read_text()
 
 
+def test_so_is_one_that_comes_by_its_name(
+    small_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOUNDFLOW_MODELS", str(small_folder.parent))
+    parts = Parts(StackSettings(tmp_path, model="small"))
+    parts.write_model_repository()
+    assert {server.repository for server in parts.tritons} == {tmp_path / "model_repo"}
+    assert "dims: 12" in (tmp_path / "model_repo" / "encoder" / "config.pbtxt").read_text()
+
+
 def test_a_folder_that_holds_no_model_is_told_before_anything_starts(tmp_path: Path) -> None:
     parts = Parts(StackSettings(tmp_path / "stack", model=str(tmp_path)))
     with pytest.raises(NotReady, match="is no checkpoint"):

@@ -29,6 +29,14 @@ def test_inspect_tells_what_is_there(folder: Path) -> None:
     assert told["verdict"] == "every tensor is there, in its shape"
 
 
+def test_inspect_tells_what_a_small_model_hears_through(small_folder: Path) -> None:
+    done = run("inspect", small_folder)
+    assert done.exit_code == 0
+    assert "2 layers of 16, 2 heads, 80 mels, 3 chunks of context, 1 chunk late" in done.stdout
+    assert "4 blocks of 12, beside it 29 groups of sounds" in done.stdout
+    assert "numbers as float16" in done.stdout
+
+
 def test_inspect_tells_what_is_wrong(tmp_path: Path) -> None:
     write_published(tmp_path)
     (tmp_path / PTH).write_bytes(b"")

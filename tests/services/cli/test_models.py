@@ -8,7 +8,7 @@ from rich.progress import Progress
 
 from services.cli import models
 from services.cli.errors import CliError
-from soundflow.checkpoint import FetchProgress, Step, Store
+from soundflow.checkpoint import SHIPPED, FetchProgress, Step, Store
 from soundflow.checkpoint.table import Entry, File
 
 
@@ -34,7 +34,8 @@ def test_the_list_says_which_models_are_here(
 
     rows = [line.split()[:2] for line in capsys.readouterr().out.splitlines()[1:]]
     # Sizes alone are looked at: what has the right one is taken for whole until it is verified.
-    assert rows == [["whole", "here"], ["damaged", "here"], ["missing", "missing"]]
+    assert rows[:3] == [["whole", "here"], ["damaged", "here"], ["missing", "missing"]]
+    assert [name for name, _ in rows[3:]] == list(SHIPPED)
 
 
 def test_verifying_names_each_model_that_fails_and_those_that_do_not(

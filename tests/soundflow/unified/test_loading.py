@@ -9,11 +9,13 @@ import torch
 from soundflow.checkpoint.errors import ModelDamaged
 from soundflow.checkpoint.folder import Checkpoint, open_checkpoint
 from soundflow.decoder import DecoderFull
+from soundflow.frontend import Array
 from soundflow.interaction import SessionSpec
 from soundflow.unified.loading import decoder_of, encoder_of
 from soundflow.unified.quantised import QuantisedLinear, WeightFormat
 from soundflow.unified.runtime import Runtime
 from tests import golden
+from tests.soundflow.unified.small import write_small
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +42,24 @@ def test_the_encoder_hears_in_another_precision(checkpoint: Checkpoint) -> None:
     apart = abs(features.tensors["frames"] - roughly.tensors["frames"]).max()
     assert 0 < apart < 0.1
     assert roughly.tensors["frames"].dtype == features.tensors["frames"].dtype
+
+
+def test_float16_is_widened_on_the_processor_where_nothing_else_is_asked_for(
+    small_folder: Path, tmp_path: Path
+) -> None:
+    stored = open_checkpoint(small_folder)
+    assert {weight.dtype for weight in stored.make_encoder().parameters()} == {torch.float16}
+    exact = frames(open_checkpoint(write_small(tmp_path / "exact", torch.float32)), Runtime("cpu"))
+    widened = frames(stored, Runtime("cpu"))
+    as_stored = frames(stored, Runtime("cpu", precision="float16"))
+    # Only the weights are rounded, not what is computed with them.
+    assert 0 < abs(widened - exact).max() < abs(as_stored - exact).max() < 0.05
+
+
+def frames(checkpoint: Checkpoint, runtime: Runtime) -> Array:
+    encoder = encoder_of(checkpoint, runtime)
+    [(features, _)] = encoder.encode([(golden.chunks()[3], encoder.initial())])
+    return features.tensors["frames"]
 
 
 @pytest.mark.parametrize("weights", [WeightFormat.INT8, WeightFormat.FP8])
