@@ -1,8 +1,8 @@
 """`python -m training.compare MODEL… --held-out FOLDER --to FOLDER`: models side by side.
 
 Each is played the same held-out set. A model is a name, a checkpoint's folder, or the folder of a
-report that this command wrote of one before. Writes one JSON and one page: which model is better at
-what, and so its default, and every figure of all of them.
+report that this command wrote of one before. Writes one JSON, one page and its picture: which model
+is better at what, and so its default, and every figure of all of them.
 """
 
 import argparse
@@ -19,10 +19,11 @@ from soundflow.unified.runtime import Runtime
 from training.evaluate import REPORT, read, write
 from training.evaluation import comparing, held_out
 from training.evaluation.comparison_page import page, table
+from training.evaluation.comparison_picture import picture
 from training.evaluation.figures import Result
 from training.evaluation.subject import ModelSubject
 
-COMPARISON, PAGE = "comparison.json", "comparison.html"
+COMPARISON, PAGE, PICTURE = "comparison.json", "comparison.html", "comparison.svg"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def write_comparison(folder: Path, reports: comparing.Reports) -> None:
-    """Write the comparison, as JSON and as a page."""
+    """Write the comparison, as JSON, as a page and as a picture."""
     judged = comparing.verdicts(reports)
     tasks = [
         {
@@ -57,6 +58,7 @@ def write_comparison(folder: Path, reports: comparing.Reports) -> None:
     compared = {"models": list(reports), "tasks": tasks, "default": comparing.defaults(judged)}
     (folder / COMPARISON).write_text(json.dumps(compared, indent=1, ensure_ascii=False) + "\n")
     (folder / PAGE).write_text(page(reports, judged))
+    (folder / PICTURE).write_text(picture(judged))
 
 
 def _report(model: str, given: argparse.Namespace) -> tuple[str, list[Result]]:

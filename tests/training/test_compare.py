@@ -8,7 +8,7 @@ from pytest import fixture, raises
 
 from soundflow.audio import CHUNK_SAMPLES, SAMPLE_RATE_HZ
 from tests.training.tiny import write_start
-from training.compare import COMPARISON, PAGE, main
+from training.compare import COMPARISON, PAGE, PICTURE, main
 from training.composition.rows import SILENT, Clip, Row, Turn, write_rows
 from training.evaluation.held_out import SOURCE_COLUMNS
 
@@ -67,12 +67,13 @@ def test_models_are_played_the_same_set_and_told_apart(tmp_path: Path, held_out:
     assert told["counting"]["null"]["of"] == told["counting"]["tiny"]["of"] == 1
     assert set(compared["default"]) == {"proactive", "transcribe", "count"}
     assert "Every figure" in (to / PAGE).read_text()
+    assert (to / PICTURE).read_text().count("<circle") == 2 + 2 * 4 - 1  # tiny never warned
     assert json.loads((to / "tiny" / "evaluation.json").read_text())["model"] == "tiny"
 
     again = tmp_path / "again"  # what was measured before is not played anew
     main([str(to / "null"), str(to / "tiny"), "--held-out", str(held_out), "--to", str(again)])
     assert (again / COMPARISON).read_text() == (to / COMPARISON).read_text()
-    assert sorted(path.name for path in again.iterdir()) == sorted([COMPARISON, PAGE])
+    assert sorted(path.name for path in again.iterdir()) == sorted([COMPARISON, PAGE, PICTURE])
 
     sound(held_out / "proactive" / "near" / "0.flac", 9)
     with raises(SystemExit, match="error: .*null: a report of another held-out set"):

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from math import isnan
 
 from training.evaluation.comparing import Reports, Verdict, defaults, side_by_side
 from training.evaluation.figures import Figure
-from training.evaluation.page import STYLE, drawn, scale_of, told
+from training.evaluation.page import STYLE, drawn, scale_of, written
 
-_CLEAR = " (clearly: the intervals lie apart)"
+_CLEAR = " (intervals apart)"
 
 
 def table(judged: Sequence[Verdict]) -> str:
@@ -16,7 +15,7 @@ def table(judged: Sequence[Verdict]) -> str:
     models = list(judged[0].figures) if judged else []
     lines = [f"| task | {' | '.join(models)} | better |", "|---" * (len(models) + 2) + "|"]
     for each in judged:
-        cells = " | ".join(_cell(each.figures[model]) for model in models)
+        cells = " | ".join(written(each.figures[model]) for model in models)
         lines.append(f"| {each.task.name} | {cells} | {each.best}{_CLEAR if each.clear else ''} |")
     chosen = ", ".join(f"{ability}: {model}" for ability, model in defaults(judged).items())
     return "\n".join([*lines, "", f"default: {chosen}"])
@@ -55,17 +54,6 @@ def _rows(heading: tuple[str, str], figures: Mapping[str, Figure], last: str) ->
         end = f'<td rowspan="{len(figures)}">{escape(last)}</td>' if place == 0 else ""
         yield (
             f"<tr>{first + second if place == 0 else ''}<td>{escape(model)}</td>"
-            f'<td class="number">{escape(_cell(figure))}</td><td>{drawn(figure, scale)}</td>{end}'
+            f'<td class="number">{escape(written(figure))}</td><td>{drawn(figure, scale)}</td>{end}'
             "</tr>"
         )
-
-
-def _cell(figure: Figure) -> str:
-    """Write a figure with its interval, and how much it rests on."""
-    if isnan(figure.value):
-        return "-"
-    value, low, high = (
-        told(number, figure.unit) for number in (figure.value, figure.low, figure.high)
-    )
-    interval = f" ({low} to {high})" if low and high else ""
-    return f"{value}{interval} {figure.unit}".strip()

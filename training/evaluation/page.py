@@ -62,6 +62,13 @@ def told(number: float, unit: str) -> str:
     return f"{number:.{digits}f}"
 
 
+def written(figure: Figure) -> str:
+    """Write a figure with its interval; "-" for NaN."""
+    value, low, high = (told(number, figure.unit) for number in _numbers(figure))
+    interval = f" ({low} to {high})" if low and high else ""
+    return f"{value}{interval} {figure.unit}".strip() if value else "-"
+
+
 def drawn(figure: Figure, scale: float) -> str:
     """Draw a figure between 0 and `scale` as SVG; "" where there is nothing to draw."""
     if isnan(figure.value) or not scale:
