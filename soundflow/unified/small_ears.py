@@ -38,6 +38,8 @@ class SmallEars:
 
     def __init__(self, tower: SmallTower) -> None:
         self._tower = tower
+        # In this order of the same numbers, convolutions over one patch take half the time.
+        tower.yamnet.to(memory_format=torch.channels_last)
         self._front = LogMel(tower.config.mels, tower.config.context_chunks)
         self._before = (tower.adapter.before, tower.config.width)
 
