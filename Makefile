@@ -30,8 +30,8 @@ install: $(VENV)/installed ## make .venv with everything that running and testin
 models: install ## fetch the default models into the user's cache, once
 	@$(BIN)/soundflow models fetch cascade
 
-run: models ## start the platform on 127.0.0.1 and print the console's address
-	@$(BIN)/soundflow serve
+run: $(if $(filter cascade,$(MODEL)),models,install) ## start the platform on 127.0.0.1, print the console's address; MODEL=small
+	@$(BIN)/soundflow serve --model $(MODEL)
 
 demo: models ## play a real call through the running services at real speed
 	@$(BIN)/python -m bench.demo

@@ -46,7 +46,7 @@ AsJson = Annotated[
 Model = Annotated[
     str,
     typer.Option(
-        help="cascade; or the folder of a checkpoint; or null, to try the platform without weights."
+        help="cascade or small; or the folder of a checkpoint; or null, to try the platform alone."
     ),
 ]
 ModelNames = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...")]
