@@ -6,7 +6,7 @@ import torch
 from torch.autograd import backward
 from torch.nn import functional
 
-from soundflow.unified.encoder import front_of
+from soundflow.unified.ears import front_of
 from tests.training.tiny import CONTROL, Noise, collate, network
 from training.learning.batch import Batch, Targets
 from training.learning.example import Example

@@ -5,17 +5,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import chain, islice, zip_longest
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
 
 from soundflow.checkpoint.folder import TOKENIZER, open_checkpoint
+from soundflow.unified.audio_tower import AudioTower
+from soundflow.unified.ears import front_of
 from soundflow.unified.logmel import LogMel
 from training.learning.batch import Collate
-from training.learning.example import Source
+from training.learning.example import Example, Source
+from training.learning.held_out import HeldOut
 from training.learning.journal import Journal
 from training.learning.lora import adapt
 from training.learning.network import Network
@@ -30,12 +34,16 @@ from training.learning.steps import Sizes, Steps
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keeping:
-    """Where a run keeps what it makes, and how often. workers: processes that read ahead."""
+    """Where a run keeps what it makes, and how often. workers: processes that read ahead.
+
+    Each time it is measured as well, on the first `held_out` examples of streams held out, if any.
+    """
 
     folder: Path
     every: int = 500
     kept: int = 2
     workers: int = 0
+    held_out: int = 64
 
 
 class PlanChanged(Exception):
@@ -43,7 +51,12 @@ class PlanChanged(Exception):
 
 
 def train(
-    plan: Plan, sources: Mapping[str, Source], keeping: Keeping, processes: Processes
+    plan: Plan,
+    sources: Mapping[str, Source],
+    keeping: Keeping,
+    processes: Processes,
+    *,
+    held_out: Mapping[str, Source] = MappingProxyType({}),
 ) -> None:
     """Take the steps that are left, and keep the result. PlanChanged, checkpoint errors."""
     start = open_checkpoint(plan.start)
@@ -64,12 +77,14 @@ def train(
     torch.manual_seed(plan.seed + processes.rank)
     first = checkpoints.restore(newest, network, optimiser) if newest else 0
     stepper = Stepper(plan, network, optimiser, processes, sorted(start.control.ids))
+    collate = Collate(_front(network), start.control, network.decoder.config.max_positions)
     steps = Steps(
         Order(sources, plan.stage.mix_ins, plan.seed),
-        Collate(_front(network), start.control, network.decoder.config.max_positions),
+        collate,
         Sizes(plan.batch, plan.piece),
         processes,
     )
+    measured = _held_out(plan, held_out, collate, keeping.held_out)
 
     def save(taken: int) -> None:
         told = {"plan": plan.described(), "made_with": _made_with(processes)}
@@ -78,10 +93,13 @@ def train(
     with _told_to_stop() as stop, _journal(keeping, processes, first, plan.steps) as journal:
         for step, pieces in enumerate(steps.read(range(first, plan.steps), keeping.workers), first):
             values = stepper.take(step, pieces, stop.asked)
+            last = step + 1 == plan.steps or values["stop"] > 0
+            kept = last or (step + 1) % keeping.every == 0
+            if kept and measured:
+                values |= measured.measure(network, processes.device)
             if journal:
                 journal.tell(step, values)
-            last = step + 1 == plan.steps or values["stop"] > 0
-            if last or (step + 1) % keeping.every == 0:
+            if kept:
                 save(step + 1)
             if last:
                 break
@@ -140,9 +158,26 @@ def _journal(
         yield journal
 
 
-def _front(network: Network) -> LogMel:
-    config = network.encoder.config
-    return LogMel(config.mels, config.context_chunks)
+def _front(network: Network) -> LogMel | None:
+    tower = network.encoder
+    return front_of(tower) if isinstance(tower, AudioTower) else None
+
+
+def _held_out(
+    plan: Plan, sources: Mapping[str, Source], collate: Collate, examples: int
+) -> HeldOut | None:
+    """Take the first examples, of each source in turn as long as it has some."""
+    if not sources or not examples:
+        return None
+    in_turn = chain.from_iterable(zip_longest(*map(_each, sources.values())))
+    taken = list(islice((example for example in in_turn if example), examples))
+    taken.sort(key=lambda example: len(example.tokens_T))
+    cuts = range(0, len(taken), plan.piece)
+    return HeldOut([collate(taken[cut : cut + plan.piece]) for cut in cuts], plan.bf16)
+
+
+def _each(source: Source) -> Iterator[Example]:
+    return (source[index] for index in range(len(source)))
 
 
 def _made_with(processes: Processes) -> dict[str, Any]:

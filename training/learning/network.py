@@ -1,7 +1,7 @@
 """Both halves as one module: what is heard and what is written in, logits of the targets out.
 
-Shape suffixes: B examples, T positions, N blocks, P frames of a chunk, W width of what a tower hears,
-D width, V vocabulary.
+Shape suffixes: B examples, T positions, N blocks, P frames of a chunk, W width of what a tower
+hears, D width, V vocabulary.
 """
 
 from torch import Tensor, nn

@@ -95,9 +95,8 @@ class Checkpoints:
             names = {name for name, p in network.named_parameters() if p.requires_grad}
             save_file({name: weights[name].contiguous() for name in names}, folder / LEARNT)
             weights = merged(weights)
-        write_fields(folder, network.encoder.config, network.decoder.config, self.control)
+        write_network(folder, network, weights, self.control)
         shutil.copyfile(self.tokenizer, folder / TOKENIZER)
-        save_file({name: w.contiguous() for name, w in _apart(weights).items()}, folder / WEIGHTS)
 
     def _all(self) -> list[Path]:
         return [p for p in self.folder.glob(f"{_PREFIX}*") if p.suffix != _PARTIAL]
@@ -107,6 +106,14 @@ class Checkpoints:
             doomed = path.with_name(path.name + _PARTIAL)
             path.rename(doomed)  # so that half a folder is never taken for a whole one
             shutil.rmtree(doomed)
+
+
+def write_network(
+    folder: Path, network: Network, weights: Mapping[str, Tensor], control: ControlTokens
+) -> None:
+    """Write a network's shape and weights; what a checkpoint lacks then is its tokenizer."""
+    write_fields(folder, network.encoder.config, network.decoder.config, control)
+    save_file({name: w.contiguous() for name, w in _apart(weights).items()}, folder / WEIGHTS)
 
 
 def read_progress(path: Path) -> dict[str, Any]:
