@@ -58,14 +58,14 @@ class Recipe:
 
     hearing, listening: the corpora of either stage. Better others: of what the adapter has learnt
     from it spells too well, and the language model would trust it too much.
-    dev: a corpus of which nothing is learnt. every: steps between two savings.
+    dev: those of which nothing is learnt. every: steps between two savings.
     tower, decoder: other shapes than the published checkpoint's, for tests.
     """
 
     run: Path
     hearing: tuple[Path, ...]
     listening: tuple[Path, ...]
-    dev: Path
+    dev: tuple[Path, ...]
     hearing_steps: int = HEARING.steps
     steps: int = SMALL.steps
     batch: int = SMALL.batch
@@ -93,7 +93,7 @@ class Recipe:
 def make(recipe: Recipe, workers: Workers) -> None:
     """Go through all steps. CheckpointError, RowError, AudioError, FloatingPointError."""
     make_start(recipe)
-    dev = listen(recipe, [recipe.dev], workers)
+    dev = listen(recipe, recipe.dev, workers)
     teach_ears(recipe, listen(recipe, recipe.hearing, workers), dev)
     heard = adapted(recipe, listen(recipe, recipe.listening, workers))
     publish(recipe, teach_model(recipe, heard, adapted(recipe, dev)))

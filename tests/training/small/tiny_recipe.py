@@ -25,7 +25,7 @@ def run(folder: Path) -> Path:
         run=folder / "run",
         hearing=(folder / "corpus",),
         listening=(folder / "corpus",),
-        dev=folder / "dev",
+        dev=(folder / "dev",),
         hearing_steps=STEPS,
         steps=STEPS,
         batch=4,
