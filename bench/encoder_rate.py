@@ -1,23 +1,30 @@
-"""How many chunks one thread encodes in a second of its own, by how many sessions share a pass."""
+"""How many chunks one thread encodes in a second of its own, by how many sessions share a pass.
 
+`python -m bench.encoder_rate MODEL`: a model's name, or a checkpoint's folder.
+"""
+
+import sys
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import torch
 
 from soundflow.audio import CHUNK_SAMPLES, Chunk
-from soundflow.unified.encoder import UnifiedEncoder
+from soundflow.encoder import Encoder
+from soundflow.models import load_encoder
 
 BATCHES = (1, 8, 64)
 LEAST_S = 3.0
 
 
-def encoder_rates(encoder: UnifiedEncoder) -> Mapping[int, float]:
+def encoder_rates(encoder: Encoder[Any]) -> Mapping[int, float]:
     """Return chunks per second of processor for each size of batch; states are carried on."""
     return {size: _rate(encoder, size) for size in BATCHES}
 
 
-def _rate(encoder: UnifiedEncoder, size: int) -> float:
+def _rate(encoder: Encoder[Any], size: int) -> float:
     random = np.random.default_rng(size)
     pcm = random.uniform(-0.1, 0.1, (size, CHUNK_SAMPLES)).astype(np.float32)
     states = [encoder.initial() for _ in range(size)]
@@ -30,3 +37,14 @@ def _rate(encoder: UnifiedEncoder, size: int) -> float:
         states = [state for _, state in encoded]
         passes += 1
     return passes * size / (time.process_time() - began_s)
+
+
+def main(model: str) -> None:
+    """Print what a chunk costs in a model's encoder."""
+    torch.set_num_threads(1)
+    for size, rate in encoder_rates(load_encoder(model)).items():
+        print(f"{size:>2} sessions in a pass: {1000 / rate:.1f} ms of one thread a chunk")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
