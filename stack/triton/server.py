@@ -99,14 +99,20 @@ class TritonServer(Server):
             "PATH": f"{venv / 'bin'}:{os.environ.get('PATH', os.defpath)}",
             "VIRTUAL_ENV": str(venv),
             "PYTHONPATH": str(ROOT),
+            # A folder that is written to counts as changed: its version would be loaded again
+            # whenever another one is, and forget its sessions.
+            "PYTHONDONTWRITEBYTECODE": "1",
             **self.env,
         }
 
     def check(self) -> None:
-        """Ask for the server and for each of its models."""
+        """Ask for the server and for each of its models.
+
+        The server as a whole says that it is not ready while any version is loaded or unloaded.
+        """
         client = triton.InferenceServerClient(self.address)
         try:
-            if not client.is_server_ready(client_timeout=CHECK_TIMEOUT_S):
+            if not client.is_server_live(client_timeout=CHECK_TIMEOUT_S):
                 raise NotReady(f"{self.name} is not ready")
             for model in self.models:
                 if not client.is_model_ready(model, client_timeout=CHECK_TIMEOUT_S):

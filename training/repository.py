@@ -1,0 +1,121 @@
+"""A Triton repository that a platform serves from, and the versions of its model.
+
+    encoder/config.pbtxt   decoder/config.pbtxt
+    encoder/2/model.py     decoder/2/model.py     the code
+    encoder/2/checkpoint   decoder/2/checkpoint   links to the weights
+                           decoder/2/NAME/        the weights, in SoundFlow's own form
+
+A server loads a version when it is told to, and the newest one when it starts.
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from google.protobuf import text_format
+from tritonclient.grpc.model_config_pb2 import ModelConfig
+
+from soundflow.checkpoint import CheckpointError, open_checkpoint
+from soundflow.checkpoint.convert import convert
+from soundflow.models import tensors_of
+from soundflow.serving.versions import CHECKPOINT
+from training.export import HEADER, REPOSITORY, decoder_config, encoder_config, with_lengths
+from training.trial import try_out
+
+PARTS = ("decoder", "encoder")  # the one that holds the weights comes first
+CODE = "model.py"
+CONFIGURATION = "config.pbtxt"
+KEPT = 3
+
+
+class RepositoryMisfit(CheckpointError):
+    """A repository that cannot take a checkpoint as its next version."""
+
+
+def versions(repository: Path) -> list[int]:
+    """Return the versions that are whole, oldest first."""
+    found = (
+        {int(code.parent.name) for code in (repository / part).glob(f"[0-9]*/{CODE}")}
+        for part in PARTS
+    )
+    return sorted(set.intersection(*found))
+
+
+def add(checkpoint: Path, repository: Path, *, kept: int = KEPT) -> int:
+    """Put a checkpoint into a repository as its next version, and return the version's number.
+
+    It is written aside, loaded from there and tried, and only then put into place; with it there,
+    no more than `kept` versions stay. CheckpointError, RepositoryMisfit and TrialFailed among them.
+    """
+    tensors = with_lengths(tensors_of(str(checkpoint)))
+    configurations = {"decoder": decoder_config(tensors), "encoder": encoder_config(tensors)}
+    for part in PARTS:
+        _check_fit(repository / part / CONFIGURATION, configurations[part])
+    version = max(_numbers(repository), default=0) + 1
+    try:
+        repository.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=repository, prefix=".next-") as work:
+            aside = Path(work)
+            _write(checkpoint.resolve(), aside, version)
+            try_out(str(aside / "decoder" / CHECKPOINT), called=str(checkpoint))
+            _put_into_place(aside, repository, version, configurations)
+    except OSError as error:
+        raise RepositoryMisfit(f"cannot write {repository}: {error}") from error
+    prune(repository, kept=kept)
+    return version
+
+
+def prune(repository: Path, *, kept: int = KEPT) -> Sequence[int]:
+    """Remove all versions but the newest, and return which; a server that runs one runs on."""
+    if kept < 1:
+        raise ValueError(f"a repository keeps at least one version, not {kept=}")
+    old = versions(repository)[:-kept]
+    for version in old:
+        for part in reversed(PARTS):  # so that none is left whose weights are gone
+            shutil.rmtree(repository / part / str(version))
+    return old
+
+
+def _numbers(repository: Path) -> set[int]:
+    """Return what numbers are taken, also by versions that are not whole."""
+    folders = (folder for part in PARTS for folder in (repository / part).glob("[0-9]*"))
+    return {int(folder.name) for folder in folders}
+
+
+def _check_fit(file: Path, needed: ModelConfig) -> None:
+    """All versions share one configuration: it must know all that the new one's tensors need."""
+    if not file.exists():
+        return
+    there = text_format.Parse(file.read_text(), ModelConfig())
+    for kind in ("input", "output"):
+        known = {tensor.name: tensor for tensor in getattr(there, kind)}
+        for tensor in getattr(needed, kind):
+            if known.get(tensor.name) != tensor:
+                raise RepositoryMisfit(
+                    f"{file} has no {kind} {tensor.name!r} of {list(tensor.dims)}: the checkpoint "
+                    "is of another shape than what is served from there; give it a repository, "
+                    "and a platform, of its own"
+                )
+
+
+def _write(checkpoint: Path, aside: Path, version: int) -> None:
+    """Write both version folders, under the names of their parts."""
+    for part in PARTS:
+        (aside / part).mkdir()
+        shutil.copyfile(REPOSITORY / part / "1" / CODE, aside / part / CODE)
+    convert(open_checkpoint(checkpoint), aside / "decoder" / checkpoint.name)
+    (aside / "decoder" / CHECKPOINT).symlink_to(checkpoint.name)
+    weights = Path("..", "..", "decoder", str(version), checkpoint.name)
+    (aside / "encoder" / CHECKPOINT).symlink_to(weights)
+
+
+def _put_into_place(
+    aside: Path, repository: Path, version: int, configurations: Mapping[str, ModelConfig]
+) -> None:
+    for part in PARTS:
+        (repository / part).mkdir(exist_ok=True)
+        file = repository / part / CONFIGURATION
+        if not file.exists():
+            file.write_text(HEADER + text_format.MessageToString(configurations[part]))
+        (aside / part).rename(repository / part / str(version))
