@@ -18,7 +18,7 @@ from training.corpora.build import build, recipe
 from training.corpora.checking import problems
 from training.corpora.listening import chosen, page
 from training.corpora.shards import Figures
-from training.corpora.workers import workers
+from training.corpora.workers import Kind, preferred, workers
 from training.curation.recordings import Split
 from training.speech.voices import VoiceError
 from training.tasks.table import SHARES, TABLE
@@ -50,7 +50,7 @@ def _build(given: argparse.Namespace) -> int:
         given.checked,
     )
     start_s = time.monotonic()
-    figures = build(given.folder, made, workers(given.processes))
+    figures = build(given.folder, made, workers(given.workers, given.processes, given.address))
     print("\n".join(_told(figures, time.monotonic() - start_s)))
     return 0
 
@@ -123,7 +123,17 @@ def _parser() -> argparse.ArgumentParser:
         help="of the sentences read aloud, how many a recogniser is to understand",
     )
     build_it.add_argument("--per-shard", type=int, default=STREAMS_OF_A_SHARD)
+    build_it.add_argument(
+        "--workers",
+        type=Kind,
+        choices=list(Kind),
+        default=preferred(),
+        help="a Ray Data job, processes, or this process alone; by default %(default)s",
+    )
     build_it.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    build_it.add_argument(
+        "--address", default="", help="of a Ray cluster, else Ray is started on this machine"
+    )
     check_it = commands.add_parser("check", help="say what is wrong with corpora")
     check_it.set_defaults(run=_check)
     check_it.add_argument("folder", type=Path, nargs="+")

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -64,28 +65,54 @@ def test_a_corpus_has_its_streams_in_the_files_of_their_kinds(whole: Path) -> No
     assert not list(problems(whole))
 
 
-def test_a_build_that_was_killed_gives_the_same_bytes(
-    material: Path, whole: Path, tmp_path: Path
-) -> None:
-    command = [sys.executable, "-m", "training.corpus", "build", str(tmp_path)]
-    command += ["--material", str(material), "--streams", str(STREAMS), "--seed", "3"]
-    command += ["--per-shard", str(PER_SHARD), "--processes", "1"]
-    command += [word for task in SOUNDS for word in ("--task", task)]
-    killed = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
-    done = tmp_path / "shards" / "00001"
-    deadline = time.monotonic() + 60
+def command(material: Path, folder: Path, *options: str) -> list[str]:
+    """Return what builds the corpus that `whole` is."""
+    given = [sys.executable, "-m", "training.corpus", "build", str(folder)]
+    given += ["--material", str(material), "--streams", str(STREAMS), "--seed", "3"]
+    given += ["--per-shard", str(PER_SHARD), "--processes", "2", *options]
+    return given + [word for task in SOUNDS for word in ("--task", task)]
+
+
+def killed_in_the_middle(given: list[str], folder: Path) -> None:
+    """Build, and kill it when there are two shards."""
+    killed = subprocess.Popen(given, stderr=subprocess.DEVNULL, start_new_session=True)
+    done, deadline = folder / "shards" / "00001", time.monotonic() + 120
     while not done.is_dir() and killed.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
-    assert done.is_dir() and not (tmp_path / "figures.json").exists()
-    main(command[3:])
+    assert done.is_dir() and not (folder / "figures.json").exists()
+
+
+def test_a_build_that_was_killed_gives_the_same_bytes(
+    material: Path, whole: Path, tmp_path: Path
+) -> None:
+    given = command(material, tmp_path, "--workers", "here")
+    killed_in_the_middle(given, tmp_path)
+    main(given[3:])
     assert contents(tmp_path) == contents(whole)
 
 
 def test_several_processes_give_the_same_bytes(material: Path, whole: Path, tmp_path: Path) -> None:
     build(tmp_path, made(material), Beside(2))
     assert contents(tmp_path) == contents(whole)
+
+
+@pytest.mark.skipif(not find_spec("ray"), reason="needs Ray")
+def test_a_ray_job_that_was_killed_is_gone_on_with_and_gives_the_same_bytes(
+    material: Path, whole: Path, tmp_path: Path
+) -> None:
+    killed_in_the_middle(command(material, tmp_path, "--workers", "ray"), tmp_path)
+    build(tmp_path, made(material), Here())
+    assert contents(tmp_path) == contents(whole)
+
+
+def test_an_address_is_that_of_a_ray_cluster(
+    material: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = command(material, tmp_path, "--workers", "here", "--address", "127.0.0.1:6379")
+    assert main(given[3:]) == 1
+    assert "an address is that of a Ray cluster" in capsys.readouterr().err
 
 
 def test_another_seed_gives_other_streams(material: Path, whole: Path, tmp_path: Path) -> None:
@@ -112,7 +139,7 @@ def test_what_is_wrong_with_a_corpus_is_told(material: Path, tmp_path: Path) -> 
 
 def test_a_shard_that_is_missing_is_told(material: Path, tmp_path: Path) -> None:
     build(tmp_path, made(material), Here())
-    (tmp_path / "shards" / "00002").rename(tmp_path / "shards" / "00002.part")
+    (tmp_path / "shards" / "00002").rename(tmp_path / "shards" / "00002.x.part")
     [problem] = problems(tmp_path)
     assert "5 of 6 shards" in problem
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from training.corpora.shards import FIGURES, SHARDS, Figures, Order, Recipe, build_shard
+from training.corpora.shards import FIGURES, PART, SHARDS, Figures, Order, Recipe, build_shard
 from training.corpora.workers import Workers
 from training.curation.recordings import Split
 from training.data import KINDS
@@ -63,6 +63,8 @@ def build(folder: Path, made: Recipe, workers: Workers) -> Figures:
             bar.set_postfix_str(f"{figures.hours:.2f} h")
     for kind in KINDS:
         _join(folder / f"{kind}.jsonl", [order.place / f"{kind}.jsonl" for order in orders])
+    for left in (folder / SHARDS).glob(f"*{PART}"):
+        shutil.rmtree(left)
     (folder / FIGURES).write_text(figures.written(), encoding="utf-8")
     return figures
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from tempfile import mkdtemp
 
 import numpy as np
 
@@ -27,6 +28,8 @@ from training.tasks.table import SubTask, drawn, named
 
 # How often a stream that came to nothing is planned anew before its place stays empty.
 ATTEMPTS = 4
+# The end of what a folder is called while its shard is not whole.
+PART = ".part"
 SHARDS, FIGURES = "shards", "figures.json"
 
 
@@ -182,15 +185,21 @@ def _saved(
 
 
 def _save(place: Path, rows: dict[str, list[Row]], figures: Figures) -> None:
-    """Put a shard's rows into place in one step; its audio is there already."""
-    part = place.with_suffix(".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+    """Put a shard's rows into place in one step; its audio is there already.
+
+    Whoever was taken for dead may build the same shard beside this process, and be done with it.
+    """
+    part = Path(mkdtemp(prefix=f"{place.name}.", suffix=PART, dir=place.parent))
     for kind, of_kind in rows.items():
         if of_kind:
             write_rows(part / f"{kind}.jsonl", of_kind)
     (part / FIGURES).write_text(figures.written(), encoding="utf-8")
-    part.rename(place)
+    try:
+        part.rename(place)
+    except OSError:
+        if not place.is_dir():
+            raise
+        shutil.rmtree(part)
 
 
 @lru_cache(maxsize=1)
