@@ -13,7 +13,7 @@ STUBS  := services/core/generated
 .DEFAULT_GOAL := help
 .PHONY: help install models run demo listen test check format protos protos-check protos-release lock \
         helm-lint helm-server-check helm-schema stack-fetch export \
-        corpus evaluate held-out compare eval-asr eval-sounds bench-embedded bench-pipeline \
+        corpus train-small evaluate held-out compare eval-asr eval-sounds bench-embedded bench-pipeline \
         bench-churn bench-load bench-hour bench-hours bench-batch bench-gpu bench-faults up ps down screenshot clean
 
 help: ## list the commands
@@ -121,6 +121,11 @@ corpus: models ## build a corpus of training streams from recorded sounds and sp
 	@$(BIN)/python -m training.corpus build $(CORPUS) --material data/material.csv --streams $(STREAMS)
 	@$(BIN)/python -m training.corpus check $(CORPUS)
 	@$(BIN)/python -m training.corpus page $(CORPUS)
+
+train-small: models ## make the small model of models/small anew, from recordings and sentences; goes on where it was left
+	@test -e data/material.csv || $(BIN)/python -m bench.corpus_material
+	@test -e data/sentences.csv || $(BIN)/python -m training.sentences --write 12000 --threads 2 --to data/sentences.csv
+	@$(BIN)/python -m training.small data/small --material data/material.csv --material data/sentences.csv
 
 evaluate: $(if $(filter cascade,$(MODEL)),models) ## what a model does, as one JSON and one page; MODEL=cascade OPTIONS="--to … --corpus …"
 	@$(BIN)/python -m training.evaluate $(MODEL) $(OPTIONS)

@@ -40,9 +40,9 @@ class Corpus:
         return folder / self.name
 
 
-HEARING = (Corpus("speech", SPEECH, 840),)
+HEARING = (Corpus("speech", SPEECH, 840), Corpus("more-speech", SPEECH, 1100, seed=1))
 LISTENING = (
-    Corpus("more-speech", SPEECH, 1100, seed=1),
+    Corpus("other-speech", SPEECH, 1000, seed=3),
     Corpus("warnings", WARNINGS, 300),
     Corpus("sounds", SOUNDS, 200),
 )

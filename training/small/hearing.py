@@ -27,8 +27,8 @@ from training.stages import HEARING
 
 BLANK = 0
 PROGRESS = "hearing.pt"
-# A tenth of a stream or so is masked, in pieces shorter than most words.
-MASKED_EVERY = 100  # positions
+# An eighth of a stream or so is masked, in pieces shorter than most words.
+MASKED_EVERY = 60  # positions
 LONGEST_MASK = 16  # positions
 
 

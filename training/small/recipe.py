@@ -47,7 +47,7 @@ DECODER = DecoderConfig(
     max_positions=2048,
     qkv_bias=False,
 )
-PIECE = 8  # examples of one forward
+PIECE = 4  # examples of one forward
 # Streams that say how far the stage is.
 HELD_OUT = 128
 
