@@ -42,6 +42,7 @@ class Corpus:
 
 HEARING = (Corpus("speech", SPEECH, 840), Corpus("more-speech", SPEECH, 1100, seed=1))
 LISTENING = (
+    *HEARING,
     Corpus("other-speech", SPEECH, 1000, seed=3),
     Corpus("warnings", WARNINGS, 300),
     Corpus("sounds", SOUNDS, 200),

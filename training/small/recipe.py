@@ -56,8 +56,9 @@ HELD_OUT = 128
 class Recipe:
     """What the model is made from, and where.
 
-    hearing, listening: the corpora of either stage. Better others: of what the adapter has learnt
-    from it spells too well, and the language model would trust it too much.
+    hearing, listening: the corpora of either stage. They may share some, as long as the adapter
+    spells what it has learnt from hardly better than what it has not; else the language model
+    would trust it too much.
     dev: those of which nothing is learnt. every: steps between two savings.
     tower, decoder: other shapes than the published checkpoint's, for tests.
     """
