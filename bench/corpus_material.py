@@ -3,9 +3,9 @@
 `python -m bench.corpus_material` fetches what is missing and writes `data/material.csv`.
 """
 
-import csv
 import gzip
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import soundfile
@@ -13,11 +13,12 @@ import soundfile
 from bench import asr_data, sounds_data
 from bench.sounds_data import Clip
 from soundflow.cascade.policy import POLICY
-from training.corpora.material import COLUMNS
+from training.curation.recordings import Entry, Kind, Recording, write_table
 
 ROOT = Path(__file__).parents[1] / "data"
 TABLE = ROOT / "material.csv"
-KINDS = {"ambience": "place", "music": "music", "instruments": "music", "desktop sounds": ""}
+KINDS = {"ambience": Kind.PLACE, "music": Kind.MUSIC, "instruments": Kind.MUSIC}
+NOT_USED = frozenset({"desktop sounds"})
 # A place goes on; what is called so by its sound, too.
 PLACES = frozenset({"rain", "river", "stream", "sea", "harbour"})
 # What a label is better called, so that its sound is told right; "" = that is not certain.
@@ -43,18 +44,12 @@ RENAMED = {
 INSTRUMENTS_OF = frozenset({"gcompris-qt-data", "tuxpaint-stamps-default"})
 EVENT_S, SPEECH_S = (0.2, 7.0), (0.6, 9.0)
 
-Row = tuple[str | float, ...]
-
 
 def main() -> None:
     """Write the table."""
     sounds_data.fetch()
-    rows = [*_sounds(), *(row for language in asr_data.VOICES for row in _speech(language))]
-    with TABLE.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        writer.writerows(rows)
-    print(f"{TABLE}: {len(rows)} recordings")
+    speech = (entry for language in asr_data.VOICES for entry in _speech(language))
+    print(f"{TABLE}: {write_table(TABLE, chain(_sounds(), speech))} recordings")
 
 
 def learnable(clips: Sequence[Clip]) -> list[Clip]:
@@ -66,25 +61,25 @@ def learnable(clips: Sequence[Clip]) -> list[Clip]:
     return [clip for clip in clips if clip.split == "dev" or clip.row not in alike]
 
 
-def _sounds() -> Iterator[Row]:
+def _sounds() -> Iterator[Entry]:
     advice = {row.name: row.advice for row in POLICY}
     for clip in learnable(sounds_data.clips()):
         path = sounds_data.folder(clip.package) / clip.file
         duration_s = round(soundfile.info(path).duration, 2)
-        kind = "place" if clip.label in PLACES else KINDS.get(clip.group, "event")
+        kind = Kind.PLACE if clip.label in PLACES else KINDS.get(clip.group, Kind.EVENT)
         label = RENAMED.get(clip.label, clip.label)
         if (
-            not kind
+            clip.group in NOT_USED
             or not label
-            or (kind == "event" and not EVENT_S[0] <= duration_s <= EVENT_S[1])
+            or (kind is Kind.EVENT and not EVENT_S[0] <= duration_s <= EVENT_S[1])
         ):
             continue
         package = clip.package.partition("==")[0]
-        if kind == "music" and not (label := _music(clip, package)):
+        if kind is Kind.MUSIC and not (label := _music(clip, package)):
             continue
-        place, source = path.relative_to(ROOT).as_posix(), f"{package}/{clip.file}"
+        source = f"{package}/{clip.file}"
         warning = advice[clip.row] if clip.row else ""
-        yield (place, label, source, clip.licence, duration_s, kind, warning, "", "")
+        yield Entry(Recording(path, label, source, clip.licence, duration_s), kind, warning)
 
 
 def _music(clip: Clip, package: str) -> str:
@@ -96,7 +91,7 @@ def _music(clip: Clip, package: str) -> str:
     return f"{'an' if clip.label[0] in 'aeiou' else 'a'} {clip.label}"
 
 
-def _speech(language: str) -> Iterator[Row]:
+def _speech(language: str) -> Iterator[Entry]:
     folder = asr_data.fetch(language)
     sounds = folder / "usr/share/asterisk/sounds" / asr_data.VOICES[language]
     package = f"asterisk-core-sounds-{language}"
@@ -112,9 +107,9 @@ def _speech(language: str) -> Iterator[Row]:
             duration_s = round(soundfile.info(path).duration, 2)
             if not SPEECH_S[0] <= duration_s <= SPEECH_S[1]:
                 continue
-            place = path.relative_to(ROOT).as_posix()
             source = asr_data.source(key)
-            yield (place, text, source, asr_data.LICENCE, duration_s, "speech", "", language, key)
+            recording = Recording(path, text, source, asr_data.LICENCE, duration_s)
+            yield Entry(recording, Kind.SPEECH, language=language, key=key)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,7 @@ from bench.held_out_set import HeldOut
 from soundflow.audio import Pcm
 from soundflow.cascade.whisper_model import WhisperModel
 from soundflow.checkpoint import locate
-from training.corpora.material import text_source
-from training.curation.recordings import Split, split_of
+from training.curation.recordings import Split, split_of, text_source
 from training.evaluation.held_out import QUESTIONS, TRANSCRIPTION, TRANSLATION
 from training.speech.voices import Manner, installed_voices
 from training.tasks.talk import CAPITALS, DAYS, OPPOSITES

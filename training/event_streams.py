@@ -22,11 +22,12 @@ from training.composition.saved import save_stream
 from training.composition.timeline import Answer
 from training.curation.endpoint_planner import EndpointConfig, EndpointPlanner
 from training.curation.events import Grounding, parts_of
-from training.curation.recordings import Split, read_manifest
+from training.curation.recordings import Kind, Split, read_table
 from training.curation.retrieval import Library
 from training.curation.scenario import GrammarPlanner, Planner, SubEvent
 from training.curation.tagging import RememberingTagger, YamnetTagger
 
+SOUNDS = frozenset({Kind.EVENT, Kind.PLACE})
 BAG = 20  # annotations that one scenario is planned from
 KEY_VARIABLE = "SOUNDFLOW_PLANNER_KEY"
 
@@ -76,7 +77,8 @@ class Maker:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make streams; return the exit status: 1 where none could be made."""
     options = _parser().parse_args(arguments)
-    library = Library.of(read_manifest(options.manifest), Split(options.split))
+    sounds = (each.recording for each in read_table(options.manifest) if each.kind in SOUNDS)
+    library = Library.of(sounds, Split(options.split))
     planner = _planner(options)
     maker = Maker(Grounding(library, RememberingTagger(YamnetTagger())), planner)
     options.to.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,10 @@
 """`python -m training.sentences --to TABLE [--write N] [FILE …]`: what synthesised voices read.
 
 Sentences come out of prose: of files, and of the small language model, asked for everyday texts.
-The table has the columns of a corpus's material (`training.corpora.material`).
+The table is one of a corpus's material (`training.curation.recordings.read_table`).
 """
 
 import argparse
-import csv
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from tqdm import tqdm
 
 from soundflow.cascade.chat.local import MODEL
 from soundflow.checkpoint import CheckpointError
-from training.corpora.material import COLUMNS, text_source
+from training.curation.recordings import Entry, Kind, Recording, text_source, write_table
 from training.speech.prose import sentences
 from training.speech.writing import Writer
 
@@ -23,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit status: 1 where something is missing."""
     given = _parser().parse_args(arguments)
     try:
-        count = _write(given.to, _lines(given))
+        count = write_table(given.to, _once(_lines(given)))
     except (CheckpointError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -46,21 +45,14 @@ def _lines(given: argparse.Namespace) -> Iterator[tuple[str, str]]:
                     return
 
 
-def _write(to: Path, lines: Iterator[tuple[str, str]]) -> int:
-    """Write the table, each sentence once; it is there as a whole or not at all."""
+def _once(lines: Iterator[tuple[str, str]]) -> Iterator[Entry]:
     seen: set[str] = set()
-    part = to.with_suffix(".part")
-    with part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="")
-        writer.writeheader()
-        for said, licence in lines:
-            source = text_source(said)
-            if source not in seen:
-                seen.add(source)
-                row = {"label": said, "source": source, "licence": licence, "kind": "sentence"}
-                writer.writerow(row | {"language": "en"})
-    part.replace(to)
-    return len(seen)
+    for said, licence in lines:
+        source = text_source(said)
+        if source not in seen:
+            seen.add(source)
+            recording = Recording(Path(), said, source, licence)
+            yield Entry(recording, Kind.SENTENCE, language="en")
 
 
 def _parser() -> argparse.ArgumentParser:

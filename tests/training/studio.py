@@ -1,6 +1,5 @@
 """Made-up material for tests: sounds of tones, speech of tones, and who speaks with an echo."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,8 @@ import soundfile
 from soundflow.audio import SAMPLE_RATE_HZ
 from soundflow.cascade.policy import POLICY
 from tests.training.echo import Echo
-from training.corpora.material import COLUMNS, read_material
-from training.curation.recordings import Split, split_of
+from training.corpora.material import read_material
+from training.curation.recordings import Entry, Kind, Recording, Split, split_of, write_table
 from training.tasks.plan import Studio
 
 ADVICE = {row.name: row.advice for row in POLICY}
@@ -30,28 +29,28 @@ SPEECH = (
 
 def write_material(folder: Path, split: Split = Split.TRAIN) -> Path:
     """Write a table of sounds and speech of a split."""
-    rows: list[tuple[str | float, ...]] = []
+    entries: list[Entry] = []
 
-    def add(label: str, kind: str, warning: str, language: str, key: str, seconds: float) -> None:
-        number = len(rows)
-        path, source = f"{number}.wav", _source(key or str(number), split)
+    def add(label: str, kind: Kind, warning: str, language: str, key: str, seconds: float) -> None:
+        number = len(entries)
+        path, source = folder / f"{number}.wav", _source(key or str(number), split)
         time = np.arange(round(seconds * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
         tone = 0.3 * np.sin(2 * np.pi * (250 + 37 * number) * time)
-        soundfile.write(folder / path, tone, SAMPLE_RATE_HZ)
-        rows.append((path, label, source, "CC0", seconds, kind, warning, language, key))
+        soundfile.write(path, tone, SAMPLE_RATE_HZ)
+        recording = Recording(path, label, source, "CC0", seconds)
+        entries.append(Entry(recording, kind, warning, language, key))
 
     for number, label in enumerate(EVENTS):
         warning = ADVICE[WARNINGS[label]] if label in WARNINGS else ""
-        add(label, "event", warning, "", "", 0.5 + 0.1 * number)
-    add("rain", "place", "", "", "", 3.0)
-    add("an office", "place", "", "", "", 2.0)
-    add("a piano", "music", "", "", "", 3.0)
+        add(label, Kind.EVENT, warning, "", "", 0.5 + 0.1 * number)
+    add("rain", Kind.PLACE, "", "", "", 3.0)
+    add("an office", Kind.PLACE, "", "", "", 2.0)
+    add("a piano", Kind.MUSIC, "", "", "", 3.0)
     for key, (english, spanish) in enumerate(SPEECH):
-        add(english, "speech", "", "en", f"prompt {key}", 1.0 + 0.3 * key)
-        add(spanish, "speech", "", "es", f"prompt {key}", 1.2 + 0.3 * key)
+        add(english, Kind.SPEECH, "", "en", f"prompt {key}", 1.0 + 0.3 * key)
+        add(spanish, Kind.SPEECH, "", "es", f"prompt {key}", 1.2 + 0.3 * key)
     table = folder / "material.csv"
-    with table.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([COLUMNS, *rows])
+    write_table(table, entries)
     return table
 
 

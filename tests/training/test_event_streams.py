@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from training.composition.rows import Row, broken_rows, read_rows
-from training.curation.recordings import Recording, Split, split_of, write_manifest
+from training.curation.recordings import Entry, Recording, Split, split_of, write_table
 from training.data import hear
 from training.event_streams import main
 
@@ -19,7 +19,7 @@ def manifest(tmp_path: Path) -> Path:
     for n, (label, file) in enumerate(files.items()):
         (tmp_path / file).write_bytes((SOUNDS / file).read_bytes())
         recordings.append(Recording(tmp_path / file, label, TRAIN[n], "CC0-1.0", (0.4, 0.5, 8)[n]))
-    write_manifest(tmp_path / "sounds.csv", recordings)
+    write_table(tmp_path / "sounds.csv", map(Entry, recordings))
     return tmp_path / "sounds.csv"
 
 

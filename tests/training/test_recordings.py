@@ -6,13 +6,16 @@ import soundfile
 
 from soundflow.audio import AudioError
 from training.curation.recordings import (
+    Entry,
+    Kind,
     Recording,
     Split,
-    read_manifest,
     read_pcm,
+    read_table,
     seconds,
     split_of,
-    write_manifest,
+    text_source,
+    write_table,
 )
 
 
@@ -50,13 +53,22 @@ def test_any_file_is_read_as_16_khz_mono(tmp_path: Path) -> None:
         read_pcm(tmp_path / "text.wav")
 
 
-def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
+def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
+    bark = Recording(tmp_path / "a.wav", "bark, twice", "dogs.mp3", "CC0-1.0", 1.5)
     listed = [
-        Recording(tmp_path / "a.wav", "bark, twice", "dogs.mp3", "CC0-1.0", 1.5),
-        Recording(tmp_path / "deep" / "ü.ogg", "Дождь", "rain", "CC-BY-3.0"),
+        Entry(bark, warning="Mind the dog."),
+        Entry(Recording(tmp_path / "deep" / "ü.ogg", "Дождь", "rain", "CC-BY-3.0"), Kind.PLACE),
+        Entry(Recording(tmp_path / "s.wav", "Hola.", "s", "CC0"), Kind.SPEECH, "", "es", "hello"),
+        Entry(Recording(Path(), "Go on.", text_source("Go on."), "CC0"), Kind.SENTENCE),
     ]
-    write_manifest(tmp_path / "m.csv", listed)
-    assert list(read_manifest(tmp_path / "m.csv")) == listed
+    assert write_table(tmp_path / "m.csv", listed) == len(listed)
+    assert list(read_table(tmp_path / "m.csv")) == listed
+
+
+def test_what_a_table_leaves_out_is_a_sound_of_unknown_length(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("path,label,source,licence\na.wav,bark,dogs,CC0\n")
+    [entry] = read_table(tmp_path / "m.csv")
+    assert entry == Entry(Recording(tmp_path / "a.wav", "bark", "dogs", "CC0"), Kind.EVENT)
 
 
 @pytest.mark.parametrize(
@@ -65,9 +77,10 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
         ("path,label,source\na.wav,bark,dogs\n", "line 2: KeyError\\('licence'\\)"),
         ("path,label,source,licence\na.wav,,dogs,CC0\n", "line 2: ValueError"),
         ("path,label,source,licence,duration_s\na.wav,b,c,d,long\n", "line 2: .*long"),
+        ("path,label,source,licence,kind\na.wav,b,c,d,smell\n", "line 2: .*smell"),
     ],
 )
-def test_a_bad_manifest_says_where(tmp_path: Path, text: str, why: str) -> None:
+def test_a_bad_table_says_where(tmp_path: Path, text: str, why: str) -> None:
     (tmp_path / "m.csv").write_text(text)
     with pytest.raises(ValueError, match=why):
-        list(read_manifest(tmp_path / "m.csv"))
+        list(read_table(tmp_path / "m.csv"))

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,6 @@ from training.composition.timeline import (
     Response,
     Timeline,
     drains,
-    timeline_of,
 )
 from training.data import hear
 
@@ -70,6 +70,13 @@ def shown(row: Row, folder: Path) -> list[tuple[int, str, str]]:
             turns.append((waiting // CHUNK_SAMPLES, turn.assistant, turn.emotion))
             waiting = 0
     return turns + ([(waiting // CHUNK_SAMPLES, SILENT, "normal")] if waiting else [])
+
+
+def timeline_of(drained: Sequence[Drain]) -> Timeline:
+    """Return the timeline that drains show: each answer at its queue's last chunk."""
+    last = drained[-1]
+    responses = [Response(d.first + d.chunks - 1, d.answer) for d in drained if d.answer]
+    return Timeline(last.first + last.chunks, tuple(responses))
 
 
 RNG = np.random.default_rng(0)

@@ -128,13 +128,6 @@ def drains(timeline: Timeline, queueing: Queueing, rng: np.random.Generator) -> 
         first, said = end, answer.text if answer and not cut else ""
 
 
-def timeline_of(drained: Sequence[Drain], system: str = "") -> Timeline:
-    """Return the timeline that drains show: each answer at its queue's last chunk."""
-    last = drained[-1]
-    responses = [Response(d.first + d.chunks - 1, d.answer) for d in drained if d.answer]
-    return Timeline(last.first + last.chunks, tuple(responses), system)
-
-
 def _queue(queueing: Queueing, said: str, rng: np.random.Generator) -> int:
     """Draw how many chunks wait, after something was said."""
     chunks = 1

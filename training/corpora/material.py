@@ -1,12 +1,5 @@
-"""What corpora are made of: a table of recorded sounds and speech, and what is said in words.
+"""What corpora are made of: a table of recorded sounds and speech, and what is said in words."""
 
-The table is CSV with the columns of `training.curation.recordings.read_manifest` and: kind
-(`event`, `place`, `music`, `speech`, `sentence`), warning (what to say of a sound that is
-dangerous), language and key (of speech; recordings of one key say the same in different languages).
-A sentence is what a synthesised voice reads: no path, and its source is its text (`text_source`).
-"""
-
-import csv
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +8,16 @@ from typing import TypeVar
 import numpy as np
 
 from soundflow.cascade.vocabulary import resolve_sound
-from training.curation.recordings import Recording, Split, split_of
-
-COLUMNS = (
-    *("path", "label", "source", "licence", "duration_s", "kind", "warning", "language", "key"),
+from training.curation.recordings import (
+    Entry,
+    Kind,
+    Recording,
+    Split,
+    read_table,
+    split_of,
+    text_source,
 )
-KINDS = frozenset({"event", "place", "music", "speech", "sentence"})
+
 TRIES = 1000
 
 ItemT = TypeVar("ItemT")
@@ -36,7 +33,7 @@ class Sound:
 
     recording: Recording
     name: str
-    kind: str
+    kind: Kind
     warning: str = ""
 
 
@@ -61,7 +58,9 @@ class Material:
 
     def events(self) -> Sequence[Sound]:
         """Return the sounds of which it is known what to call them."""
-        return _some((each for each in self.sounds if each.kind == "event"), "sound events", self)
+        return _some(
+            (each for each in self.sounds if each.kind is Kind.EVENT), "sound events", self
+        )
 
     def hazards(self) -> Sequence[Sound]:
         """Return the sounds of which somebody must be warned."""
@@ -73,11 +72,11 @@ class Material:
 
     def places(self) -> Sequence[Sound]:
         """Return ambiences."""
-        return _some((each for each in self.sounds if each.kind == "place"), "ambiences", self)
+        return _some((each for each in self.sounds if each.kind is Kind.PLACE), "ambiences", self)
 
     def music(self) -> Sequence[Sound]:
         """Return music and instruments."""
-        return _some((each for each in self.sounds if each.kind == "music"), "music", self)
+        return _some((each for each in self.sounds if each.kind is Kind.MUSIC), "music", self)
 
     def spoken(self, language: str) -> Sequence[Prompt]:
         """Return recorded speech of a language."""
@@ -111,58 +110,31 @@ class Material:
         return own[int(rng.integers(len(own)))] if own else _none(texts[0], self)
 
 
-def text_source(text: str) -> str:
-    """Return the source of what is synthesised: its very text."""
-    return f"text/{' '.join(text.lower().split())}"
-
-
 def read_material(paths: Sequence[Path], split: Split) -> Material:
     """Read tables, and keep what is of a split. ValueError, which names the line."""
-    sounds: list[Sound] = []
-    prompts: list[Prompt] = []
-    sentences: list[Recording] = []
-    for path in paths:
-        with path.open(newline="", encoding="utf-8") as file:
-            for number, row in enumerate(csv.DictReader(file), 2):
-                try:
-                    _add(row, path.parent, split, sounds, prompts, sentences)
-                except (KeyError, TypeError, ValueError) as error:
-                    raise ValueError(f"{path}, line {number}: {error!r}") from error
-    return Material(split, tuple(sounds), tuple(prompts), tuple(sentences))
-
-
-def _add(
-    row: dict[str, str],
-    folder: Path,
-    split: Split,
-    sounds: list[Sound],
-    prompts: list[Prompt],
-    sentences: list[Recording],
-) -> None:
-    kind = row["kind"]
-    if kind not in KINDS:
-        raise ValueError(f"kind is one of {sorted(KINDS)}, got {kind!r}")
-    recording = Recording(
-        folder / row["path"],
-        row["label"],
-        row["source"],
-        row["licence"],
-        float(row["duration_s"] or 0.0),
+    entries = [
+        entry for path in paths for entry in read_table(path) if entry.recording.split is split
+    ]
+    return Material(
+        split,
+        tuple(sound for entry in entries if (sound := _sound(entry))),
+        tuple(
+            Prompt(entry.recording, entry.recording.label, entry.language, entry.key)
+            for entry in entries
+            if entry.kind is Kind.SPEECH
+        ),
+        tuple(entry.recording for entry in entries if entry.kind is Kind.SENTENCE),
     )
-    if recording.split is not split:
-        return
-    if kind == "speech":
-        prompts.append(Prompt(recording, row["label"], row["language"], row["key"]))
-        return
-    if kind == "sentence":
-        if recording.source != text_source(recording.label):
-            raise ValueError("a sentence's source is its text, so that no text is in two splits")
-        sentences.append(recording)
-        return
-    group = resolve_sound(recording.label)
-    name = group.label if group and kind == "event" else recording.label
-    if group or kind != "event":
-        sounds.append(Sound(recording, name, kind, row["warning"]))
+
+
+def _sound(entry: Entry) -> Sound | None:
+    """Return a sound as it is told; None where it is none, or nobody knows what to call it."""
+    if entry.kind in (Kind.SPEECH, Kind.SENTENCE):
+        return None
+    if entry.kind is not Kind.EVENT:
+        return Sound(entry.recording, entry.recording.label, entry.kind, entry.warning)
+    group = resolve_sound(entry.recording.label)
+    return Sound(entry.recording, group.label, entry.kind, entry.warning) if group else None
 
 
 def _some(found: Iterable[ItemT], what: str, material: Material) -> Sequence[ItemT]:

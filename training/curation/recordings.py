@@ -24,6 +24,16 @@ class Split(StrEnum):
     TEST = "test"
 
 
+class Kind(StrEnum):
+    """What a recording is of. A sentence is recorded nowhere: a synthesised voice reads it."""
+
+    EVENT = "event"
+    PLACE = "place"
+    MUSIC = "music"
+    SPEECH = "speech"
+    SENTENCE = "sentence"
+
+
 # Of a hundred sources.
 TEST_SHARE, DEV_SHARE = 10, 10
 
@@ -53,6 +63,38 @@ class Recording:
         return split_of(self.source)
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of a table of recordings.
+
+    warning: what to say of a sound that is dangerous.
+    language, key: of speech; recordings of one key say the same in different languages.
+    """
+
+    recording: Recording
+    kind: Kind = Kind.EVENT
+    warning: str = ""
+    language: str = ""
+    key: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind is Kind.SENTENCE and self.recording.source != text_source(
+            self.recording.label
+        ):
+            raise ValueError("a sentence's source is its text, so that no text is in two splits")
+
+
+COLUMNS = (
+    *("path", "label", "source", "licence", "duration_s"),
+    *("kind", "warning", "language", "key"),
+)
+
+
+def text_source(text: str) -> str:
+    """Return the source of what is synthesised: its very text."""
+    return f"text/{' '.join(text.lower().split())}"
+
+
 def split_of(source: str) -> Split:
     """Return which split a source belongs to: by its name alone, for ever the same."""
     place = int.from_bytes(hashlib.sha256(source.encode()).digest()[:8], "big") % 100
@@ -69,29 +111,48 @@ def read_pcm(path: Path) -> Pcm:
     return pcm_S
 
 
-def read_manifest(path: Path) -> Iterator[Recording]:
+def read_table(path: Path) -> Iterator[Entry]:
     """Read a CSV table with the columns path (from the table's folder), label, source, licence.
 
-    ValueError, which names the line.
+    Any further ones of `COLUMNS` may be missing or empty. ValueError, which names the line.
     """
     with path.open(newline="", encoding="utf-8") as file:
         for number, row in enumerate(csv.DictReader(file), 2):
             try:
-                file_path = path.parent / row["path"]
-                duration_s = float(row.get("duration_s") or 0.0)
-                yield Recording(file_path, row["label"], row["source"], row["licence"], duration_s)
+                yield _entry(row, path.parent)
             except (KeyError, TypeError, ValueError) as error:
                 raise ValueError(f"{path}, line {number}: {error!r}") from error
 
 
-def write_manifest(path: Path, recordings: Iterable[Recording]) -> None:
-    """Write what `read_manifest` reads."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+def write_table(path: Path, entries: Iterable[Entry]) -> int:
+    """Write what `read_table` reads; return how many lines. There as a whole or not at all."""
+    part = path.with_suffix(".part")
+    listed = list(entries)
+    with part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["path", "label", "source", "licence", "duration_s"])
-        for each in recordings:
-            place = each.path.relative_to(path.parent)
-            writer.writerow([place, each.label, each.source, each.licence, each.duration_s])
+        writer.writerow(COLUMNS)
+        writer.writerows(_row(entry, path.parent) for entry in listed)
+    part.replace(path)
+    return len(listed)
+
+
+def _entry(row: dict[str, str], folder: Path) -> Entry:
+    recording = Recording(
+        folder / row["path"] if row["path"] else Path(),
+        row["label"],
+        row["source"],
+        row["licence"],
+        float(row.get("duration_s") or 0.0),
+    )
+    rest = [row.get(column) or "" for column in COLUMNS[-3:]]
+    return Entry(recording, Kind(row.get("kind") or Kind.EVENT), *rest)
+
+
+def _row(entry: Entry, folder: Path) -> tuple[str | float, ...]:
+    each = entry.recording
+    place = each.path.relative_to(folder).as_posix() if each.path.name else ""
+    told = (place, each.label, each.source, each.licence, each.duration_s or "")
+    return (*told, entry.kind, entry.warning, entry.language, entry.key)
 
 
 def seconds(pcm_S: Pcm) -> float:

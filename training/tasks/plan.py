@@ -14,8 +14,8 @@ import numpy as np
 from soundflow.audio import SAMPLE_RATE_HZ, Pcm
 from training.compose import Composition, Cue, Part, Stream, compose
 from training.composition.timeline import Answer
-from training.corpora.material import Material, Prompt, Sound, text_source
-from training.curation.recordings import Recording, read_pcm
+from training.corpora.material import Material, Prompt, Sound
+from training.curation.recordings import Recording, read_pcm, text_source
 from training.synth import Booth, NotUnderstood, Speaker
 
 # Below the loudest, before the first and after the last of which a clip of speech is silent.
