@@ -1,6 +1,7 @@
 """Every part of the platform on this machine, joined to the others by its settings."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -128,6 +129,8 @@ class Parts:
             return
         from training.export import write_repository
 
+        # What was rolled out in an earlier run would be newer than what is asked for.
+        shutil.rmtree(self.model_repository, ignore_errors=True)
         try:
             write_repository(self.settings.model, self.model_repository)
         except CheckpointError as error:

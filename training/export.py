@@ -22,6 +22,7 @@ from soundflow.serving.encoder_batch import ERROR, STATE
 from soundflow.serving.tensors import LENGTH
 
 REPOSITORY = Path(__file__).parents[1] / "model_repo"
+CODE = "model.py"
 HEADER = "# Written by `make export`, from what the models' encoders declare.\n"
 
 # More chunks than a replica encodes within one chunk's time.
@@ -40,9 +41,19 @@ def write_repository(model: str, folder: Path) -> None:
     for path, text in _written(folder, with_lengths(tensors_of(model))).items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-        code = Path(path.parent.name, "1", "model.py")
-        (folder / code).parent.mkdir(exist_ok=True)
-        shutil.copyfile(REPOSITORY / code, folder / code)
+        write_code(path.parent.name, path.parent / "1")
+
+
+def write_code(part: str, version: Path) -> None:
+    """Write what a version of the encoder or the decoder runs.
+
+    A version whose folder is written to later counts as changed: it would be loaded anew whenever
+    another one is, and its sessions lost. The backend's Python would put byte code there, whatever
+    its environment says; a file stands in the place of its folder.
+    """
+    version.mkdir(exist_ok=True)
+    shutil.copyfile(REPOSITORY / part / "1" / CODE, version / CODE)
+    (version / "__pycache__").touch()
 
 
 def encoder_config(tensors: Sequence[TensorSpec]) -> ModelConfig:

@@ -20,11 +20,10 @@ from soundflow.checkpoint import CheckpointError, open_checkpoint
 from soundflow.checkpoint.convert import convert
 from soundflow.models import tensors_of
 from soundflow.serving.versions import CHECKPOINT
-from training.export import HEADER, REPOSITORY, decoder_config, encoder_config, with_lengths
+from training.export import CODE, HEADER, decoder_config, encoder_config, with_lengths, write_code
 from training.trial import try_out
 
 PARTS = ("decoder", "encoder")  # the one that holds the weights comes first
-CODE = "model.py"
 CONFIGURATION = "config.pbtxt"
 KEPT = 3
 
@@ -102,8 +101,7 @@ def _check_fit(file: Path, needed: ModelConfig) -> None:
 def _write(checkpoint: Path, aside: Path, version: int) -> None:
     """Write both version folders, under the names of their parts."""
     for part in PARTS:
-        (aside / part).mkdir()
-        shutil.copyfile(REPOSITORY / part / "1" / CODE, aside / part / CODE)
+        write_code(part, aside / part)
     convert(open_checkpoint(checkpoint), aside / "decoder" / checkpoint.name)
     (aside / "decoder" / CHECKPOINT).symlink_to(checkpoint.name)
     weights = Path("..", "..", "decoder", str(version), checkpoint.name)

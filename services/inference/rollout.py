@@ -8,7 +8,7 @@ those of a lost server are.
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
 from google.protobuf import json_format
@@ -55,8 +55,20 @@ class _Server:
             answer.config.version_policy.specific.versions[:] = sorted(versions)
             override = json_format.MessageToJson(answer.config, preserving_proto_field_name=True)
             await self.client.load_model(self.model, config=override)
+            # A version that is not in the repository is passed over as long as another one is.
+            ready = [await self._is_ready(version) for version in versions]
         except InferenceServerException as error:
-            raise RolloutFailed(f"{self} does not run {sorted(versions)}: {error}") from error
+            raise RolloutFailed(f"{self} does not run {_listed(versions)}: {error}") from error
+        if not all(ready):
+            raise RolloutFailed(
+                f"{self} does not run {_listed(versions)}: its repository lacks some"
+            )
+
+    async def _is_ready(self, version: int) -> bool:
+        ready: bool = await self.client.is_model_ready(
+            self.model, str(version), client_timeout=ASK_WITHIN_S
+        )
+        return ready
 
 
 async def roll_out(
@@ -81,7 +93,8 @@ async def roll_out(
                 report(f"{server} runs version {version} beside {_listed(server.before)}")
         except RolloutFailed:
             for server in begun:
-                await server.run(server.before)
+                with suppress(RolloutFailed):  # what is wrong with it is told already
+                    await server.run(server.before)
             raise
         await asyncio.sleep(settle_s)
         for server in (*encoders, *decoders):

@@ -99,9 +99,6 @@ class TritonServer(Server):
             "PATH": f"{venv / 'bin'}:{os.environ.get('PATH', os.defpath)}",
             "VIRTUAL_ENV": str(venv),
             "PYTHONPATH": str(ROOT),
-            # A folder that is written to counts as changed: its version would be loaded again
-            # whenever another one is, and forget its sessions.
-            "PYTHONDONTWRITEBYTECODE": "1",
             **self.env,
         }
 
