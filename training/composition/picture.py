@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from soundflow.audio import CHUNK_MS, SAMPLE_RATE_HZ, Pcm
 from training.compose import Role
 from training.composition.rows import Row, read_rows
+from training.composition.timeline import Answer
 from training.curation.recordings import seconds
 from training.curation.spectrogram import HOP_SAMPLES, analyse
 from training.data import Heard, hear
@@ -32,6 +34,10 @@ COLOURS = {
     Role.NOISE: "tab:gray",
 }
 CHUNK_S = CHUNK_MS / 1000
+# Below one another, so that what is said in chunks that follow each other can be read.
+LANES = 6
+USUAL = "normal"
+LONGEST_TOLD = 80
 
 
 def draw_clips(path: Path, clips: Mapping[str, Pcm], title: str) -> None:
@@ -67,15 +73,21 @@ def draw_row(path: Path, row: Row, heard: Heard) -> None:
     for place, clip in enumerate(row.clips):
         colour = COLOURS.get(Role(clip.role), "tab:gray") if clip.role else "tab:gray"
         clips.barh(-place, clip.end_s - clip.start_s, left=clip.start_s, color=colour, alpha=0.5)
-        clips.text(clip.start_s, -place, f" {clip.label}", va="center", fontsize="small")
+        label = f" {shorten(clip.label, LONGEST_TOLD)}"
+        clips.text(clip.start_s, -place, label, va="center", fontsize="small", in_layout=False)
     for number, response in enumerate(heard.timeline.responses):
         close_s = (response.chunk + 1) * CHUNK_S
         said.axvline(response.evidence_samples / SAMPLE_RATE_HZ, color="tab:red", linewidth=0.5)
         said.axvline(close_s, color="tab:red")
-        text = f" {response.answer.text} [{response.answer.emotion or 'no tag'}]"
-        said.text(close_s, -(number % 4), text, fontsize="small", va="center")
+        said.text(
+            *(close_s, -(number % LANES), f" {_told(response.answer)}"),
+            fontsize="small",
+            va="center",
+            # What is long runs out of the picture; it must not push the axes together.
+            in_layout=False,
+        )
     clips.set(ylabel="clips", yticks=[])
-    said.set(ylabel="responses", yticks=[], ylim=(-4, 1), xlabel="seconds; a line each chunk")
+    said.set(ylabel="responses", yticks=[], ylim=(-LANES, 1), xlabel="seconds; a line each chunk")
     for axes in (clips, said):
         axes.set_xticks(np.arange(heard.timeline.chunks + 1) * CHUNK_S, minor=True)
         axes.grid(axis="x", which="minor", linewidth=0.3)
@@ -101,6 +113,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     draw_row(options.to, row, hear(row, options.rows.parent, np.random.default_rng(0)))
     return 0
+
+
+def _told(answer: Answer) -> str:
+    """Return an answer in short, with the tag that it is spoken by unless that is the usual one."""
+    text = shorten(answer.text, LONGEST_TOLD)
+    return text if answer.emotion == USUAL else f"{text} [{answer.emotion or 'no tag'}]"
 
 
 def _spectrogram(axes: "Axes", pcm_S: Pcm, loudest_db: float) -> "AxesImage":

@@ -1,5 +1,6 @@
 """Streaming instruction following: typed, spoken, changed midway, and conditional."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,9 +21,14 @@ class Manner:
     answer: Callable[[int, Exchange], str]
 
 
+def _after(opening: str, sentence: str) -> str:
+    """Put words before a sentence; what begins it is a name, a number or an article."""
+    return f"{opening} {re.sub('^The ', 'the ', sentence)}"
+
+
 MANNERS = (
     Manner("repeat every question before you answer", lambda _, e: f"{e.user} {e.assistant}"),
-    Manner("begin every answer with the word well", lambda _, e: f"Well, {e.assistant}"),
+    Manner("begin every answer with the word well", lambda _, e: _after("Well,", e.assistant)),
     Manner("end every answer with thank you", lambda _, e: f"{e.assistant} Thank you."),
     Manner("number your answers", lambda n, e: f"Number {n}: {e.assistant}"),
     Manner("answer every question with noted", lambda _, e: "Noted."),

@@ -9,6 +9,7 @@ from soundflow.unified.prompts import STANDARD_PROMPTS
 from training.compose import Part
 from training.composition.timeline import Answer
 from training.corpora.material import Sound
+from training.curation.scenario import Annotation, GrammarPlanner
 from training.tasks.plan import Plan, Studio, pick, several
 
 NARRATE = (
@@ -22,6 +23,8 @@ COUNT = (
     "Count {}, and say the number each time.",
     "Keep count of {}.",
 )
+# Of how many events a scene is planned, and how many of them are heard.
+BAG, MOST_EVENTS = (6, 12), 5
 QUESTIONS = "Answer questions about what you hear."
 SCENE = ("Describe the scene when you are asked to.", QUESTIONS)
 DESCRIBE = (
@@ -35,8 +38,8 @@ DESCRIBE = (
 
 
 def narrate(studio: Studio, rng: np.random.Generator) -> Plan:
-    """Each event is named when it is over."""
-    sounds = several(studio.material.events(), 2, 5, rng)
+    """Each event of a planned scene is named when it is over."""
+    sounds = _scene(studio.material.events(), rng)
     parts = [studio.sound(each, Answer(sentence(each.name))) for each in sounds]
     return Plan(tuple(parts), pick(NARRATE, rng), noises=studio.beds(rng))
 
@@ -88,6 +91,17 @@ def questions(studio: Studio, rng: np.random.Generator) -> Plan:
 def sentence(text: str) -> str:
     """Return words as a sentence."""
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _scene(events: Sequence[Sound], rng: np.random.Generator) -> Sequence[Sound]:
+    """Draw events, and put them into the order that a planner gives them: causes come first.
+
+    What sounds in the background of its scenario is left out: it would be heard, and not told.
+    """
+    by_name = {each.name: each for each in several(events, *BAG, rng)}
+    bag = [Annotation(each.name, each.recording.duration_s) for each in by_name.values()]
+    scenario = GrammarPlanner().plan(bag, int(rng.integers(2**31)))
+    return [by_name[scenario.events[place].sound] for place in scenario.order()][:MOST_EVENTS]
 
 
 def _asked(
