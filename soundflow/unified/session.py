@@ -12,6 +12,7 @@ from soundflow.decoder import Speaking, Spoken, Verdict
 from soundflow.features import Features
 from soundflow.interaction import Action, EndReason, PastTurn, SessionSpec, TurnStart
 from soundflow.unified.instructions import Instructions
+from soundflow.unified.layout import Layout
 from soundflow.unified.memory import Memory, packed, runs_of
 from soundflow.unified.pages import Lane
 from soundflow.unified.prompts import INTERRUPTIBLE, kind_of, system_text
@@ -20,7 +21,7 @@ from soundflow.unified.sampling import Sampler
 from soundflow.unified.settings import UnifiedSettings
 from soundflow.unified.tokens import ControlTokens, TextTokens
 from soundflow.unified.turn import Turn
-from soundflow.unified.window import Entry, Frames, Ids, Segment, Window, shared, text_segments
+from soundflow.unified.window import Entry, Frames, Ids, Segment, Window, text_segments
 
 
 @dataclass(slots=True)
@@ -89,7 +90,7 @@ class UnifiedSession:
         self._respond = False  # the decision is known already
         self._stale = True  # the lane does not hold the window
         self._owed: Ids = ()  # of the window, the last tokens, which the lane does not hold
-        self._text: Ids = ()  # of the window as it was laid out last, what precedes its chunks
+        self._layout = Layout(lane)
         self._peeked, self._peeked_from = -1, 0
 
     # Listening
@@ -171,7 +172,7 @@ class UnifiedSession:
             self._window.entries.pop()
         self.pending.clear()
         self._turn, self._phase, self._stale = None, Phase.IDLE, True
-        self._text = ()  # all is fed anew, whatever the lane holds now
+        self._layout.text = ()
 
     def close(self) -> None:
         """Give back what it holds."""
@@ -193,37 +194,31 @@ class UnifiedSession:
         if not due.respond and self._instructions.take_up():
             self._window.prefix, self._stale = self._prefix(), True
         entry.keep_newest(self._settings.window_chunks)
+        unchanged = 0
         if not self._window.has_room(entry.blocks):
-            self._make_room(entry.blocks)
+            unchanged = self._make_room(entry.blocks)
         if self._stale:
-            self._lay_out()
+            self._lay_out(unchanged)
         else:
             self.pending.extend(text_segments(self._owed))
         self.pending.extend(self._window.block_segments(entry.frames))
         self._window.entries.append(entry)
         self._phase = Phase.HEARING
 
-    def _make_room(self, chunks: int) -> None:
-        self._window.make_room(chunks)
+    def _make_room(self, chunks: int) -> int:
         self._counts.layout += 1
         self._stale = True
+        return self._window.make_room(chunks)
 
-    def _lay_out(self) -> None:
-        """Let the sequence be fed anew, from where it differs from what the lane begins with."""
-        text = self._window.text
-        # Never all of it: what follows the last position is asked for.
-        same = min(shared(self._text, text), self.lane.length, len(text) - 1)
-        self.lane.truncate(same)
-        self.pending = deque([*text_segments(text[same:]), *self._window.entry_segments()])
-        self._text, self._stale = text, False
+    def _lay_out(self, unchanged: int) -> None:
+        self.pending, self._stale = self._layout.lay_out(self._window, unchanged), False
 
     def _refresh(self) -> bool:
         """Lay the sequence out anew if no other chunk fits; return whether that is to be fed."""
         self._phase = Phase.IDLE
         if self._window.has_room(1):
             return False
-        self._make_room(1)
-        self._lay_out()
+        self._lay_out(self._make_room(1))
         last = self.pending.pop().ids
         self._owed = last[-1:]
         self.pending.extend(text_segments(last[:-1]))

@@ -16,9 +16,10 @@ class UnifiedSettings:
     """Bounds on one session, by which its memory and its cost per chunk are constant.
 
     window_chunks: audio blocks held at most; above that the sequence is laid out anew, with at
-    most `kept_chunks` of them, none older than `span_chunks`. What is kept is fed again, so that
-    each chunk pays for 13 x kept / (window - kept) positions beside its own 13: with a third of the
-    window for half a chunk, with two thirds it would be two. 20 chunks are 8 s.
+    most `kept_chunks` of them, none older than `span_chunks`. What is kept is fed again, but for
+    answered chunks that stay in front, so that each chunk pays for up to
+    13 x kept / (window - kept) positions beside its own 13: with a third of the window for half a
+    chunk, with two thirds it would be two. 20 chunks are 8 s.
     positions: of the sequence, reserved in the cache when a session opens.
     system_tokens, past_tokens, reply_tokens: the system prompt, the text of all past turns whose
     audio has left, and one reply, at most.

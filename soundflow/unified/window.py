@@ -104,18 +104,26 @@ class Window:
         fits = blocks + chunks <= self.settings.window_chunks
         return fits and positions <= self._most_positions
 
-    def make_room(self, chunks: int) -> None:
+    def make_room(self, chunks: int) -> int:
         """Let chunks leave, down to the lower mark: the silent ones first, the oldest first.
 
-        The turns of those that were answered stay, as text.
+        The turns of those that were answered stay, as text. Where such chunks must leave, all that
+        are old leave together: until the next time text and old chunks are as they were, and need
+        not be fed again. Return how many entries from the beginning on are as they were; not the
+        newest.
         """
+        before = tuple(entry.first for entry in self.entries)
         newest = self.entries[-1].last if self.entries else 0
-        self._leave([e for e in self.entries if e.last <= newest - self.settings.span_chunks])
+        old = newest - self.settings.kept_chunks
+        if any(e.last <= newest - self.settings.span_chunks for e in self.entries):
+            self._leave([e for e in self.entries if e.last <= old])
         # What was heard just now may be the beginning of a question: silent, and not to be lost.
         older = newest - self.settings.kept_chunks // 2
-        silent = [e for e in self.entries if e.last <= older and self.is_silent(e)]
-        self._let_go(silent, chunks)
+        self._let_go([e for e in self.entries if e.last <= older and self.is_silent(e)], chunks)
+        if max(self._excess(chunks)) > 0:
+            self._leave([e for e in self.entries if e.last <= old])
         self._let_go(self.entries, chunks)
+        return shared(before, tuple(entry.first for entry in self.entries[:-1]))
 
     def is_silent(self, entry: Entry) -> bool:
         """Whether nothing was answered."""
@@ -144,9 +152,9 @@ class Window:
         turns = ((self.control.assistant, *answer) for answer in self.past)
         return (*self.prefix, *chain.from_iterable(turns))
 
-    def entry_segments(self) -> Iterator[Segment]:
-        """Yield the chunks and their answers, to be fed behind the text."""
-        for entry in self.entries:
+    def entry_segments(self, first: int = 0) -> Iterator[Segment]:
+        """Yield the chunks and their answers, from an entry on, to be fed behind the text."""
+        for entry in self.entries[first:]:
             yield from self.block_segments(entry.frames)
             yield from text_segments(entry.answer)
 
@@ -164,10 +172,7 @@ class Window:
 
     def _let_go(self, entries: Sequence[Entry], chunks: int) -> None:
         """Let entries leave until it is down to the lower mark; of the last one what it takes."""
-        kept, most = self.settings.kept_chunks, self.settings.window_chunks
-        room = self._most_positions
-        blocks = self.blocks - min(kept, max(0, most - chunks))
-        positions = self.entry_positions - max(0, min(room * kept // most, room - _needed(chunks)))
+        blocks, positions = self._excess(chunks)
         leaving = []
         for entry in entries:
             excess = max(blocks, -(-positions // BLOCK_POSITIONS))
@@ -177,6 +182,14 @@ class Window:
             blocks, positions = blocks - entry.blocks, positions - entry.positions
             leaving.append(entry)
         self._leave(leaving)
+
+    def _excess(self, chunks: int) -> tuple[int, int]:
+        """Return the blocks and the positions above the lower mark; negative below it."""
+        kept, most = self.settings.kept_chunks, self.settings.window_chunks
+        room = self._most_positions
+        most_positions = max(0, min(room * kept // most, room - _needed(chunks)))
+        blocks = self.blocks - min(kept, max(0, most - chunks))
+        return blocks, self.entry_positions - most_positions
 
     def _leave(self, leaving: Sequence[Entry]) -> None:
         gone = {id(entry) for entry in leaving}

@@ -74,6 +74,19 @@ def test_a_long_queue_takes_the_room_of_all_that_was() -> None:
     assert held.has_room(8)
 
 
+def test_where_answered_chunks_must_leave_all_old_ones_leave_together() -> None:
+    often = window(*(entry(i, SILENCE if i in (8, 9) else turn(i + 1)) for i in range(10)))
+    assert often.make_room(1) == 0
+    assert firsts(often) == [5, 6, 7, 8, 9]
+    ancient = window(entry(3, turn(1)), entry(15, turn(2)), *(entry(i) for i in range(19, 25)))
+    assert ancient.make_room(1) == 0
+    assert firsts(ancient) == [20, 21, 22, 23, 24]
+    assert list(ancient.past) == [turn(1), turn(2)]
+    kept = window(entry(3, turn(1)), entry(15, turn(2)), *(entry(i) for i in range(17, 23)))
+    assert kept.make_room(1) == 2
+    assert firsts(kept) == [3, 15, 20, 21, 22]
+
+
 def test_long_replies_leave_though_there_are_few_chunks() -> None:
     long = turn(*range(40))
     held = window(*(entry(i, long) for i in range(4)))
@@ -181,6 +194,18 @@ def test_a_new_layout_feeds_the_kept_chunks_and_not_the_text_before_them() -> No
     assert costs[-30:].count(usual + layout) == 30 // (SMALL.window_chunks - SMALL.kept_chunks)
     prefix = stage.lm.tokens_of(session.state.lane)[: -len(stage.held(session))]
     assert len(prefix) + len(turn(*LETTERS)) > 10
+
+
+def test_a_new_layout_does_not_feed_again_what_stays_in_front() -> None:
+    stage = Stage()
+    session = stage.open()
+    fed(stage, RESPOND)
+    costs = [fed(stage, SILENT) for _ in range(SMALL.window_chunks - 1)]
+    usual = 1 + BLOCK_POSITIONS
+    layout = (SMALL.kept_chunks - 1) * usual - 1  # without the answered one, and what is owed
+    assert costs[1:] == [usual] * (SMALL.window_chunks - 3) + [usual + layout]
+    silent = [*BLOCK, *SILENCE] * (SMALL.kept_chunks - 1)
+    assert stage.held(session) == [*BLOCK, *turn(*LETTERS), *silent[:-1]]
 
 
 def test_a_new_instruction_or_a_failure_has_the_text_fed_again(
