@@ -52,14 +52,14 @@ class ApiServer(Server):
     def __init__(self, folder: Path, etcd: EtcdServer) -> None:
         super().__init__(folder, "kube-apiserver", {"https": 0})
         self.etcd = etcd
-        self._token = secrets.token_hex()
+        self.token = secrets.token_hex()
 
     def prepare(self) -> None:
         """Make the key of service accounts, and the one user's token."""
         super().prepare()
         key = ["openssl", "genrsa", "-out", str(self.folder / "accounts.key"), "2048"]
         subprocess.run(key, check=True, capture_output=True)
-        (self.folder / "tokens.csv").write_text(f"{self._token},admin,admin,system:masters\n")
+        (self.folder / "tokens.csv").write_text(f"{self.token},admin,admin,system:masters\n")
 
     def command(self) -> Sequence[str]:
         """Return the command line."""
@@ -79,25 +79,30 @@ class ApiServer(Server):
             "--disable-admission-plugins=ServiceAccount",
         ]
 
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"https://{HOST}:{self.ports['https']}"
+
     def check(self) -> None:
         """Ask whether it is ready."""
-        url = f"https://{HOST}:{self.ports['https']}/readyz"
-        request = Request(url, headers={"Authorization": f"Bearer {self._token}"})
-        tls = ssl.create_default_context(cafile=str(self._certificate))
+        request = Request(f"{self.url}/readyz", headers={"Authorization": f"Bearer {self.token}"})
+        tls = ssl.create_default_context(cafile=str(self.certificate))
         urlopen(request, timeout=CHECK_TIMEOUT_S, context=tls).close()
 
     def kubectl(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         """Run kubectl as a user who may do everything."""
         command = [
             str(locate() / "kubectl"),
-            f"--server=https://{HOST}:{self.ports['https']}",
-            f"--certificate-authority={self._certificate}",
-            f"--token={self._token}",
+            f"--server={self.url}",
+            f"--certificate-authority={self.certificate}",
+            f"--token={self.token}",
             f"--cache-dir={self.folder / 'kubectl'}",
             *arguments,
         ]
         return subprocess.run(command, input=given, capture_output=True, text=True, check=False)
 
     @property
-    def _certificate(self) -> Path:
+    def certificate(self) -> Path:
+        """Of the server itself."""
         return self.folder / "certificates" / "apiserver.crt"
