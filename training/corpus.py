@@ -1,4 +1,4 @@
-"""`python -m training.corpus build|check|page|tasks`: corpora of streams, made from recordings.
+"""`soundflow corpus build|check|page|tasks`: corpora of streams, made from recordings.
 
 `build` makes one, or goes on with one that was ended; `check` says what is wrong with it; `page`
 writes a page to listen to it; `tasks` lists the sub-tasks.
@@ -97,7 +97,7 @@ def _told(figures: Figures, wall_s: float) -> list[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m training.corpus", description=__doc__)
+    parser = argparse.ArgumentParser(prog="soundflow corpus", description=__doc__)
     commands = parser.add_subparsers(required=True)
     build_it = commands.add_parser("build", help="build a corpus, or go on with one")
     build_it.set_defaults(run=_build)

@@ -1,4 +1,4 @@
-"""`python -m training.evaluate MODEL --to FOLDER …`: what a model does, in one JSON and one page.
+"""`soundflow evaluate MODEL --to FOLDER …`: what a model does, in one JSON and one page.
 
 Each benchmark is played that is given. A model is a name (`cascade`) or a checkpoint's folder.
 """
@@ -120,7 +120,7 @@ def _judge(given: argparse.Namespace) -> AbstractContextManager[Judge | None]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
+    parser = argparse.ArgumentParser(prog="soundflow evaluate", description=__doc__)
     parser.add_argument("model", help="a model's name, or a checkpoint's folder")
     parser.add_argument("--to", type=Path, required=True, help="where the report is written")
     parser.add_argument("--device", default="", help="as torch names it; the GPU if there is one")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli import checkpoint, topics, train
+from services.cli import checkpoint, topics, train, training
 from services.cli.errors import told_plainly
 from soundflow.interaction import Ability, SessionSpec
 
@@ -24,6 +24,7 @@ app.add_typer(models, name="models")
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(topics.app, name="topics")
 app.add_typer(train.app, name="train")
+training.register(app)
 
 Instruction = Annotated[
     str, typer.Option("--instruction", "-i", help="What to do, in your own words.")

@@ -144,6 +144,12 @@ def test_a_shard_that_is_missing_is_told(material: Path, tmp_path: Path) -> None
     assert "5 of 6 shards" in problem
 
 
+def test_where_no_corpus_is_that_is_told(tmp_path: Path) -> None:
+    assert list(problems(tmp_path)) == ["there are no rows"]
+    assert list(problems(tmp_path / "absent")) == ["there is no such folder"]
+    assert main(["check", str(tmp_path / "absent")]) == 1
+
+
 def test_unknown_sub_tasks_end_in_a_line(
     material: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

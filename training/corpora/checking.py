@@ -34,6 +34,11 @@ def problems(folder: Path) -> Iterator[str]:
 
 def _missing(folder: Path) -> Iterator[str]:
     """Compare a corpus that was built with its recipe."""
+    if not folder.is_dir():
+        yield "there is no such folder"
+        return
+    if not any((folder / f"{kind}.jsonl").is_file() for kind in KINDS):
+        yield "there are no rows"
     if not (folder / RECIPE).is_file():
         return
     made = json.loads((folder / RECIPE).read_text(encoding="utf-8"))
@@ -41,8 +46,6 @@ def _missing(folder: Path) -> Iterator[str]:
     there = sum(path.is_dir() and not path.suffix for path in (folder / SHARDS).iterdir())
     if there != shards:
         yield f"{there} of {shards} shards are there: build it again, and it goes on"
-    elif not any((folder / f"{kind}.jsonl").is_file() for kind in KINDS):
-        yield "there are no rows"
 
 
 def _wrong(row: Row, folder: Path) -> Iterator[str]:
