@@ -12,7 +12,7 @@ STUBS  := services/core/generated
 
 .DEFAULT_GOAL := help
 .PHONY: help install models run demo listen test check format protos protos-check protos-release lock \
-        helm-lint helm-server-check helm-schema stack-fetch export \
+        helm-lint helm-server-check helm-schema stack-fetch export rollout \
         corpus train-small evaluate held-out compare eval-asr eval-sounds bench-embedded bench-pipeline \
         bench-churn bench-load bench-hour bench-hours bench-batch bench-gpu bench-faults up ps down screenshot clean
 
@@ -41,6 +41,9 @@ stack-fetch: install ## fetch Kafka, Triton and what else `make up` starts, once
 
 up: $(if $(filter cascade,$(MODEL)),models) stack-fetch ## start the whole platform as production has it; REPLICAS=2 MODEL=null
 	@$(BIN)/python -m stack up --replicas $(REPLICAS) --model $(MODEL)
+
+rollout: ## have the platform that is up change over to CHECKPOINT=FOLDER while calls go on
+	@$(BIN)/python -m stack.rollout $(CHECKPOINT)
 
 ps: ## show every part of it: state, health, ports
 	@$(BIN)/python -m stack ps
@@ -107,6 +110,8 @@ lock: ## resolve the dependencies anew
 	$(compile) 3.11 --constraint requirements.lock docker/build.in -o docker/build.lock
 	$(compile) 3.11 --constraint requirements.lock --extra cluster pyproject.toml \
 		-o docker/services.lock
+	$(compile) 3.11 --constraint requirements.lock --extra cluster --extra train pyproject.toml \
+		-o docker/training.lock
 	$(compile) 3.12 --constraint stack/triton/requirements.lock --extra unified pyproject.toml \
 		docker/triton.in -o docker/triton.lock
 
@@ -118,7 +123,8 @@ eval-sounds: models ## recall and false alarms of proactive help on recorded sou
 
 corpus: models ## build a corpus of training streams from recorded sounds and speech; STREAMS=500 CORPUS=data/corpus
 	@test -e data/material.csv || $(BIN)/python -m bench.corpus_material
-	@$(BIN)/python -m training.corpus build $(CORPUS) --material data/material.csv --streams $(STREAMS)
+	@$(BIN)/python -m training.corpus build $(CORPUS) --streams $(STREAMS) \
+		--material data/material.csv $(addprefix --material ,$(wildcard data/sentences.csv))
 	@$(BIN)/python -m training.corpus check $(CORPUS)
 	@$(BIN)/python -m training.corpus page $(CORPUS)
 

@@ -25,6 +25,8 @@ from training.tasks.table import SHARES, TABLE
 
 LISTENING = "listening.html"
 STREAMS_OF_A_SHARD = 50
+# How much audio StreamAudio has, in hours.
+PUBLISHED_H = 300_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,7 +93,8 @@ def _told(figures: Figures, wall_s: float) -> list[str]:
     if figures.cpu_s:
         rate = figures.hours / (figures.cpu_s / 3600)
         rows.append(
-            f"{wall_s:.0f} s; {figures.cpu_s:.0f} s of processor: {rate:.1f} h per core-hour"
+            f"{wall_s:.0f} s; {figures.cpu_s:.0f} s of processor: {rate:.1f} h per core-hour; "
+            f"{PUBLISHED_H:,} h, as published, would take {PUBLISHED_H / rate:,.0f} core-hours"
         )
     return rows
 

@@ -1,6 +1,6 @@
 """Event streams from a table of recordings: planned, grounded, composed, and written as rows.
 
-`python -m training.event_streams MANIFEST.csv --to FOLDER [--streams 100] [--split train]`
+`python -m training.event_streams TABLE.csv --to FOLDER [--streams 100] [--split train]`
 """
 
 import argparse
@@ -77,7 +77,7 @@ class Maker:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make streams; return the exit status: 1 where none could be made."""
     options = _parser().parse_args(arguments)
-    sounds = (each.recording for each in read_table(options.manifest) if each.kind in SOUNDS)
+    sounds = (each.recording for each in read_table(options.table) if each.kind in SOUNDS)
     library = Library.of(sounds, Split(options.split))
     planner = _planner(options)
     maker = Maker(Grounding(library, RememberingTagger(YamnetTagger())), planner)
@@ -107,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m training.event_streams", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("manifest", type=Path, help="CSV: path, label, source, licence, duration_s")
+    parser.add_argument("table", type=Path, help="CSV: path, label, source, licence, duration_s")
     parser.add_argument("--to", type=Path, required=True, help="folder for base.jsonl and audio")
     parser.add_argument("--streams", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0, help="of the first stream")
