@@ -15,6 +15,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 TESTED = {
     "build.lock": ROOT / "requirements.lock",
     "services.lock": ROOT / "requirements.lock",
+    "training.lock": ROOT / "requirements.lock",
     "triton.lock": ROOT / "stack" / "triton" / "requirements.lock",
 }
 
@@ -46,6 +47,12 @@ def test_the_services_have_all_that_they_import() -> None:
     locked = {name for name, _ in pins(DOCKERFILES / "services.lock")}
     assert needed <= locked
     assert not names(PROJECT["optional-dependencies"]["dev"]) & (locked - needed) - {"pyyaml"}
+
+
+def test_training_has_all_that_it_imports() -> None:
+    extras = PROJECT["optional-dependencies"]
+    needed = names(extras["train"] + extras["unified"] + ["tritonclient"]) - {"soundflow"}
+    assert needed <= {name for name, _ in pins(DOCKERFILES / "training.lock")}
 
 
 def test_the_models_have_all_that_they_import() -> None:
