@@ -70,12 +70,14 @@ class Group:
     """Lanes that are computed together.
 
     rows_GQ: the rows of the batch that are its queries; padding repeats a row that is there.
-    mask_G1QT: added to the scores: 0, or minus infinity for what a query must not see.
+    mask_G1QT: added to the scores: 0, or minus infinity for what a query must not see; where
+    `folds`, once for each head that shares a key.
     """
 
     rows_GQ: Tensor
     slots_GT: Tensor
     mask_G1QT: Tensor
+    folds: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +102,7 @@ class PaddedPlan:
         query = query_NHE.index_select(0, group.rows_GQ.view(-1))
         key, value = (part[: group.slots_GT.numel()] for part in self.room)
         self.cache.pool.read(layer, group.slots_GT.view(-1), (key, value))
-        # On a GPU the only fused kernel that takes a mask takes no heads that share a key.
-        attend = attend_folded if Q < FOLD_BELOW or query.is_cuda else attend_grouped
+        attend = attend_folded if group.folds else attend_grouped
         attended_GQHE = attend(
             query.view(G, Q, *query.shape[1:]),
             key.view(G, -1, *key.shape[1:]),
@@ -124,13 +125,12 @@ def attend_folded(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Te
     """Return the same as `attend_grouped`, taking heads that share a key for more queries.
 
     The kernels read keys and values once for each head and block of queries; with few queries that
-    is most of what they do.
+    is most of what they do. mask: `(G, 1, H / K x Q, T)`, `Q` of each head after the other.
     """
     G, Q, H, E = query.shape
-    K, T = key.shape[2], key.shape[1]
+    K = key.shape[2]
     folded = query.view(G, Q, K, H // K, E).permute(0, 2, 3, 1, 4).reshape(G, K, -1, E)
     key, value = key.transpose(1, 2), value.transpose(1, 2)
-    mask = mask.expand(G, H // K, Q, T).reshape(G, 1, -1, T)
     attended = functional.scaled_dot_product_attention(folded, key, value, attn_mask=mask)
     return attended.view(G, K, H // K, Q, E).permute(0, 3, 1, 2, 4).reshape(G, Q, H, E)
 
@@ -173,8 +173,12 @@ def _group(
     unseen_GQT = torch.arange(slots_GT.shape[1], device=cache.device) > newest_GQ[..., None]
     mask_GQT = torch.zeros(unseen_GQT.shape, dtype=dtype, device=cache.device)
     mask_GQT.masked_fill_(unseen_GQT, float("-inf"))
+    # On a GPU the only fused kernel that takes a mask takes no heads that share a key.
+    folds = len(query) < FOLD_BELOW or cache.device.type == "cuda"
+    if folds:
+        mask_GQT = mask_GQT.repeat(1, cache.config.heads // cache.config.kv_heads, 1)
     rows = torch.from_numpy(rows_GQ).to(cache.device)
-    return Group(rows, slots_GT, mask_GQT[:, None]), rows_GQ[filled_GQ]
+    return Group(rows, slots_GT, mask_GQT[:, None], folds), rows_GQ[filled_GQ]
 
 
 def _filled(new_G: Ints) -> Ints:

@@ -8,6 +8,7 @@ import codecs
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -17,7 +18,7 @@ from tokenizers import Tokenizer
 BLOCK_FRAMES = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: what is cached needs a place
 class ControlTokens:
     """The tokens that are no text, by default with the published model's numbers.
 
@@ -56,18 +57,18 @@ class ControlTokens:
             if other != field.name and {other, field.name} != {"text_begin", "system"}:
                 raise ValueError(f"{other} and {field.name} are both {token}")
 
-    @property
+    @cached_property
     def ids(self) -> frozenset[int]:
         """All of them."""
         return frozenset(getattr(self, field.name) for field in fields(self))
 
-    @property
+    @cached_property
     def emotions(self) -> Mapping[int, str]:
         """The emotions' names, by their tokens."""
         names = ("happy", "sad", "angry", "surprise", "normal", "urgent")
         return {getattr(self, name): name for name in names}
 
-    @property
+    @cached_property
     def block(self) -> tuple[int, ...]:
         """What one chunk appends; the embeddings of its PADs are replaced by the frames."""
         return (self.audio_begin, *[self.pad] * BLOCK_FRAMES, self.assistant)
