@@ -36,6 +36,7 @@ COLOURS = {
 CHUNK_S = CHUNK_MS / 1000
 # Below one another, so that what is said in chunks that follow each other can be read.
 LANES = 6
+LETTER_S = 0.12  # how wide a letter is about
 USUAL = "normal"
 LONGEST_TOLD = 80
 
@@ -79,10 +80,12 @@ def draw_row(path: Path, row: Row, heard: Heard) -> None:
         close_s = (response.chunk + 1) * CHUNK_S
         said.axvline(response.evidence_samples / SAMPLE_RATE_HZ, color="tab:red", linewidth=0.5)
         said.axvline(close_s, color="tab:red")
+        told = f" {_told(response.answer)} "
         said.text(
-            *(close_s, -(number % LANES), f" {_told(response.answer)}"),
+            *(close_s, -(number % LANES), told),
             fontsize="small",
             va="center",
+            ha="left" if close_s + len(told) * LETTER_S < length_s else "right",
             # What is long runs out of the picture; it must not push the axes together.
             in_layout=False,
         )
