@@ -74,13 +74,17 @@ def command(material: Path, folder: Path, *options: str) -> list[str]:
 
 
 def killed_in_the_middle(given: list[str], folder: Path) -> None:
-    """Build, and kill it when there are two shards."""
-    killed = subprocess.Popen(given, stderr=subprocess.DEVNULL, start_new_session=True)
+    """Build, and kill it when there are two shards. Skips where Ray's own start takes too long."""
+    log = folder.with_suffix(".log")
+    with log.open("wb") as errors:
+        killed = subprocess.Popen(given, stderr=errors, start_new_session=True)
     done, deadline = folder / "shards" / "00001", time.monotonic() + 120
     while not done.is_dir() and killed.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
+    if "Ray could not be had" in log.read_text():
+        pytest.skip("this machine is too busy for Ray, whose raylet waits 20 s for its agent")
     assert done.is_dir() and not (folder / "figures.json").exists()
 
 
