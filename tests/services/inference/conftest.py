@@ -6,8 +6,7 @@ import pytest
 
 from stack.triton import TritonServer
 from tests.cluster.servers import MODEL_REPOSITORY
-
-MODELS = ("encoder", "decoder")
+from tests.services.inference.triton_servers import MODELS
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Versions of the null model on a real Triton server: one takes over from another while it runs."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -16,10 +15,8 @@ from soundflow.audio import CHUNK_SAMPLES, Chunk
 from soundflow.features import Features
 from soundflow.interaction import SessionSpec
 from stack.triton import TritonServer
-from tests.services.inference.conftest import MODELS
-from tests.services.inference.triton_servers import name_of, reach
+from tests.services.inference.triton_servers import add_version, name_of, reach, versioned
 from tests.waiting import until
-from training.export import REPOSITORY, write_code
 
 pytestmark = pytest.mark.triton
 
@@ -30,13 +27,7 @@ QUICK_PING_S = 0.1
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[TritonServer]:
-    repository = tmp_path / "model_repo"
-    for model in MODELS:
-        (repository / model).mkdir(parents=True)
-        shutil.copyfile(REPOSITORY / model / "config.pbtxt", repository / model / "config.pbtxt")
-    add_version(repository, 1)
-    env = {"SOUNDFLOW_MODEL": "null"}
-    with TritonServer(tmp_path / "triton", repository, MODELS, env) as server:
+    with versioned(tmp_path) as server:
         yield server
 
 
@@ -68,7 +59,7 @@ async def test_both_versions_run_until_the_older_one_is_taken_away(
     features, state = await encoder.encode(Chunk("a", 0, PCM), encoder.initial())
     assert features.version == 1
     assert await heard(pool, old, features) == 1
-    add_version(server.repository, 2)
+    add_version(server, 2)
     beside = asyncio.Event()
 
     def report(line: str) -> None:
@@ -99,7 +90,7 @@ async def test_a_version_that_cannot_be_loaded_changes_nothing(
     await pool.at(old).open("a", SPEC)
     level = {"level": np.zeros(1, np.float32)}
     assert await heard(pool, old, Features("a", 0, level)) == 1
-    add_version(server.repository, 2)
+    add_version(server, 2)
     (server.repository / "encoder" / "2" / "model.py").write_text("raise OSError('no weights')")
     with pytest.raises(RolloutFailed, match="no weights"):
         await roll_out(reach(server), 2, settle_s=0)
@@ -110,8 +101,3 @@ async def test_a_version_that_cannot_be_loaded_changes_nothing(
 async def test_a_version_that_is_not_there_is_told(server: TritonServer) -> None:
     with pytest.raises(RolloutFailed, match="decoder .* does not run"):
         await roll_out(reach(server), 7, settle_s=0)
-
-
-def add_version(repository: Path, version: int) -> None:
-    for model in MODELS:
-        write_code(model, repository / model / str(version))

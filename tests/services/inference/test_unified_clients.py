@@ -29,8 +29,7 @@ from stack.triton import TritonServer
 from tests import golden
 from tests.golden.greedy import greedy_turns
 from tests.golden.published import conversation
-from tests.services.inference.conftest import MODELS
-from tests.services.inference.triton_servers import metric, reach
+from tests.services.inference.triton_servers import MODELS, metric, reach
 from tests.soundflow.checkpoint.folders import GOLDEN_INSTRUCTION
 from tests.soundflow.following import engine
 from tests.waiting import DEADLINE_S, until

@@ -1,12 +1,19 @@
 """What tests do with inference servers."""
 
 import os
+import shutil
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from urllib.request import urlopen
 
 from services.inference.config import InferenceConfig
 from services.inference.triton_versions import replica_name
 from stack.triton import TritonServer
+from training.export import REPOSITORY, write_code
+
+MODELS = ("encoder", "decoder")
 
 
 def reach(*servers: TritonServer, **settings: float) -> InferenceConfig:
@@ -19,6 +26,25 @@ def reach(*servers: TritonServer, **settings: float) -> InferenceConfig:
 def name_of(server: TritonServer, version: int = 1) -> str:
     """Return how a pool of decoders names a version of the model on a server."""
     return replica_name(server.address, version)
+
+
+@contextmanager
+def versioned(folder: Path) -> Iterator[TritonServer]:
+    """Run a server of the null model's first version, on a repository of its own."""
+    repository = folder / "model_repo"
+    server = TritonServer(folder / "triton", repository, MODELS, {"SOUNDFLOW_MODEL": "null"})
+    for model in MODELS:
+        (repository / model).mkdir(parents=True)
+        shutil.copyfile(REPOSITORY / model / "config.pbtxt", repository / model / "config.pbtxt")
+    add_version(server, 1)
+    with server:
+        yield server
+
+
+def add_version(server: TritonServer, version: int) -> None:
+    """Put a version into a server's repository."""
+    for model in MODELS:
+        write_code(model, server.repository / model / str(version))
 
 
 def freeze(server: TritonServer) -> None:
