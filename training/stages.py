@@ -73,7 +73,7 @@ SMALL = Stage(
     name="small",
     learns=("encoder.proj.*", *_LANGUAGE_MODEL),
     learning_rate=1.5e-3,
-    steps=850,
+    steps=1_040,
     batch=8,
     mix_ins=MappingProxyType({"sounds": 0.2, "proactive": 0.3, "silent": 0.1}),
 )

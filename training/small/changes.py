@@ -8,12 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 
+from soundflow.audio import CHUNK_SAMPLES, SAMPLE_RATE_HZ
 from soundflow.cascade.policy import POLICY
 from soundflow.interaction import Ability
 from soundflow.unified.prompts import STANDARD_PROMPTS
 from soundflow.unified.tokens import BLOCK_FRAMES
+from training.compose import Role
 from training.composition.timeline import Response, Timeline
 from training.data import JOINED_SCENES
+from training.small.features import About
 from training.small.streams import Heard
 
 # The first columns of the groups are the policy's rows, in its order.
@@ -28,15 +31,24 @@ DROPPED_SHARE = 0.1
 
 
 def audible(heard: Heard, rng: np.random.Generator) -> Heard:
-    """Take away the warnings of what the tagger does not hear: they would teach to guess."""
+    """Warn as soon as the tagger hears a danger, one chunk later, and not where it does not.
+
+    Rows are answered when a sound is over; that would teach to wait, and to guess.
+    """
     kept: list[Response] = []
-    before = 0
     for response in heard.about.timeline.responses:
         danger = DANGERS.get(response.answer.text)
-        heard_NG = heard.groups_NG[before : response.chunk + 1]
-        if danger is None or heard_NG[:, danger].max() >= AUDIBLE:
+        if danger is not None:
+            begin = _begin(heard.about, response)
+            loud_N = heard.groups_NG[begin : response.chunk + 1, danger]
+            if loud_N.max(initial=0.0) < AUDIBLE:
+                continue
+            first = begin + int((loud_N >= loud_N.max() / 2).argmax())
+            chunk = min(first + 1, heard.about.timeline.chunks - 1)
+            evidence = min(response.evidence_samples, (chunk + 1) * CHUNK_SAMPLES)
+            response = replace(response, chunk=chunk, evidence_samples=evidence)
+        if not kept or response.chunk > kept[-1].chunk:
             kept.append(response)
-        before = response.chunk + 1
     return _with(heard, replace(heard.about.timeline, responses=tuple(kept)))
 
 
@@ -79,6 +91,18 @@ def masked(heard: Heard, rng: np.random.Generator) -> Heard:
     kept = rng.random(frames.shape, np.float32) >= DROPPED_SHARE
     frames *= kept / np.float32(1 - DROPPED_SHARE)
     return replace(heard, adapted_NPW=adapted_NPW)
+
+
+def _begin(about: About, response: Response) -> int:
+    """Return the chunk in which that begins which is over in the last chunk of the evidence."""
+    end_s = response.evidence_samples / SAMPLE_RATE_HZ
+    chunk_s = CHUNK_SAMPLES / SAMPLE_RATE_HZ
+    starts_s = [
+        clip.start_s
+        for clip in about.clips
+        if clip.role == Role.FOREGROUND and 0 <= end_s - clip.end_s < chunk_s
+    ]
+    return int(max(starts_s, default=0.0) / chunk_s)
 
 
 def _swapped(response: Response, to: Sequence[int] | np.ndarray) -> Response:

@@ -4,9 +4,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from soundflow.audio import CHUNK_SAMPLES, SAMPLE_RATE_HZ
 from soundflow.cascade.policy import POLICY
 from soundflow.unified.prompts import STANDARD_PROMPTS
 from soundflow.unified.sound_groups import SOUND_GROUPS
+from training.composition.rows import Clip
 from training.composition.timeline import Answer, Response, Timeline
 from training.small import changes
 from training.small.features import About
@@ -33,6 +35,11 @@ def warned(chunk: int, danger: int) -> Response:
     return Response(chunk, Answer(POLICY[danger].advice, "urgent"))
 
 
+def clip(start_s: float, end_s: float) -> Clip:
+    said = {"label": "glass", "source": "one", "licence": "CC0", "role": "foreground"}
+    return Clip(**said, start_s=start_s, end_s=end_s)
+
+
 def said(stream: Heard) -> list[tuple[int, str]]:
     return [(each.chunk, each.answer.text) for each in stream.about.timeline.responses]
 
@@ -42,12 +49,21 @@ def test_the_first_groups_are_the_dangers_of_the_policy() -> None:
         assert all(name in group for alternative in row.evidence[:1] for name in alternative), row
 
 
-def test_a_warning_stays_where_its_sound_is_heard_since_the_one_before() -> None:
-    stream = heard(warned(3, GLASS), warned(8, GLASS), Response(10, Answer("hello")))
-    stream.groups_NG[2, GLASS] = 0.4
-    stream.groups_NG[7, SIREN] = 0.9
+def test_a_warning_comes_a_chunk_after_its_sound_is_heard_or_not_at_all() -> None:
+    chunk_s = CHUNK_SAMPLES / SAMPLE_RATE_HZ
+    end = Response(9, Answer(POLICY[GLASS].advice, "urgent"), 9 * CHUNK_SAMPLES)
+    stream = heard(end, Response(10, Answer("hello")))
+    clips = [(0.0, 2 * chunk_s), (4 * chunk_s, 9 * chunk_s)]
+    about = stream.about.model_copy(
+        update={"clips": tuple(clip(start_s, end_s) for start_s, end_s in clips)}
+    )
+    stream = replace(stream, about=about)
+    stream.groups_NG[1, GLASS] = 0.9  # of another sound
+    silent = changes.audible(stream, np.random.default_rng(0))
+    assert said(silent) == [(10, "hello")]
+    stream.groups_NG[6:8, GLASS] = 0.3, 0.4
     kept = changes.audible(stream, np.random.default_rng(0))
-    assert said(kept) == [(3, POLICY[GLASS].advice), (10, "hello")]
+    assert said(kept) == [(7, POLICY[GLASS].advice), (10, "hello")]
 
 
 def test_dangers_change_places_with_their_warnings() -> None:
