@@ -117,11 +117,7 @@ def open_sources(
     files = {kind: folder / f"{kind}.jsonl" for kind in KINDS}
     if not files["base"].is_file():
         raise ValueError(f"there is no corpus in {folder}: it has no base.jsonl")
-    return {
-        kind: RowSource(path, layout)
-        for kind, path in files.items()
-        if path.is_file()
-    }
+    return {kind: RowSource(path, layout) for kind, path in files.items() if path.is_file()}
 
 
 def hear(row: Row, folder: Path, rng: np.random.Generator) -> Heard:
