@@ -73,9 +73,9 @@ SMALL = Stage(
     name="small",
     learns=("encoder.proj.*", *_LANGUAGE_MODEL),
     learning_rate=1.5e-3,
-    steps=1_040,
+    steps=2_000,
     batch=8,
-    mix_ins=MappingProxyType({"sounds": 0.2, "proactive": 0.3, "silent": 0.1}),
+    mix_ins=MappingProxyType({"sounds": 0.25, "proactive": 0.7, "silent": 0.25}),
 )
 
 STAGES: Mapping[str, Stage] = MappingProxyType(

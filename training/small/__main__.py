@@ -1,7 +1,7 @@
 """`python -m training.small RUN --material TABLE …`: from recordings and sentences to the model.
 
 It builds the corpora, then goes through the recipe. Given the same again, it goes on where it was
-left. On 2 cores it takes two to three hours.
+left. On 2 cores it takes hours.
 """
 
 import argparse
