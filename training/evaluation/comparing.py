@@ -67,7 +67,8 @@ def verdicts(reports: Reports) -> list[Verdict]:
         if all(isnan(figure.value) for figure in figures.values()):
             continue
         best = min(figures, key=lambda model: _loss(task, figures[model]))
-        clear = all(_apart(figures[best], figures[other]) for other in figures if other != best)
+        others = [figure for model, figure in figures.items() if model != best]
+        clear = bool(others) and all(_apart(figures[best], other) for other in others)
         found.append(Verdict(task, figures, best, clear))
     return found
 

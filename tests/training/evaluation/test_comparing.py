@@ -31,6 +31,8 @@ def test_who_was_not_measured_is_not_better_and_of_equals_the_first_is() -> None
     [verdict] = verdicts({"silent": [wrote(nan)], "one": [wrote(0.5)], "other": [wrote(0.5)]})
     assert (verdict.best, verdict.clear) == ("one", False)
     assert verdicts({"silent": [wrote(nan)]}) == []
+    [alone] = verdicts({"one": [wrote(0.5, 0.4, 0.6)]})
+    assert (alone.best, alone.clear) == ("one", False)
 
 
 def test_every_figure_is_set_side_by_side() -> None:
