@@ -6,6 +6,7 @@ import torch
 from torch.autograd import backward
 from torch.nn import functional
 
+from soundflow.unified.audio_tower import AudioTower
 from soundflow.unified.ears import front_of
 from tests.training.tiny import CONTROL, Noise, collate, network
 from training.learning.batch import Batch, Targets
@@ -81,6 +82,7 @@ def test_every_half_learns_and_nothing_before_a_target_is_told_of_it() -> None:
 def test_what_was_heard_before_is_as_good_as_samples() -> None:
     model, one = network().eval(), Noise()[1]
     assert one.pcm_S is not None
+    assert isinstance(model.encoder, AudioTower)
     windows = front_of(model.encoder).live(one.pcm_S)
     made = replace(one, pcm_S=None, heard_NPW=model.encoder.hear(windows).detach().numpy())
     torch.testing.assert_close(model(collate()([made])), model(collate()([one])))
@@ -92,10 +94,11 @@ def test_text_alone_teaches_and_goes_through_the_tower_for_nothing() -> None:
     one = Example(words, is_text, np.zeros(7, bool), np.empty(0, np.int64))
     model, batch = network(), collate()([one])
     backward(losses(model(batch), batch, batch.targets).total(1.0))
-    heard = model.encoder.proj.weight.grad
+    parameters = dict(model.named_parameters())
+    heard = parameters["encoder.proj.weight"].grad
     assert heard is not None
     assert not heard.any()
-    head = dict(model.named_parameters())["decoder.head.weight"].grad
+    head = parameters["decoder.head.weight"].grad
     assert head is not None
     assert head.any()
 
