@@ -49,8 +49,7 @@ def write_comparison(folder: Path, reports: comparing.Reports) -> None:
         {
             "task": each.task.name,
             "figure": f"{each.task.result}: {each.task.figure}",
-            "better": each.best,
-            "intervals apart": each.clear,
+            "better": each.better,
             **{model: figure.as_json() for model, figure in each.figures.items()},
         }
         for each in judged

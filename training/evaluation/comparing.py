@@ -48,7 +48,7 @@ TASKS: tuple[Task, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A task's figure for each model. best: whose is; "" = nobody's.
+    """A task's figure for each model. best: whose is; of equals the first named.
 
     clear: whether its interval lies apart from those of all others.
     """
@@ -58,9 +58,16 @@ class Verdict:
     best: str
     clear: bool
 
+    @property
+    def better(self) -> str:
+        """Whose figure is better, for people; "" where all are the same."""
+        if len({figure.value for figure in self.figures.values()}) == 1 < len(self.figures):
+            return ""
+        return f"{self.best} (intervals apart)" if self.clear else self.best
+
 
 def verdicts(reports: Reports) -> list[Verdict]:
-    """Judge each task that any of the models was given. Of equals the first named is better."""
+    """Judge each task that any of the models was given."""
     found = []
     for task in TASKS:
         figures = {model: _figure(results, task) for model, results in reports.items()}

@@ -7,8 +7,6 @@ from training.evaluation.comparing import Reports, Verdict, defaults, side_by_si
 from training.evaluation.figures import Figure
 from training.evaluation.page import STYLE, drawn, scale_of, written
 
-_CLEAR = " (intervals apart)"
-
 
 def table(judged: Sequence[Verdict]) -> str:
     """Return the tasks as a table of Markdown, and which model is whose default."""
@@ -16,7 +14,7 @@ def table(judged: Sequence[Verdict]) -> str:
     lines = [f"| task | {' | '.join(models)} | better |", "|---" * (len(models) + 2) + "|"]
     for each in judged:
         cells = " | ".join(written(each.figures[model]) for model in models)
-        lines.append(f"| {each.task.name} | {cells} | {each.best}{_CLEAR if each.clear else ''} |")
+        lines.append(f"| {each.task.name} | {cells} | {each.better} |")
     chosen = ", ".join(f"{ability}: {model}" for ability, model in defaults(judged).items())
     return "\n".join([*lines, "", f"default: {chosen}"])
 
@@ -35,8 +33,7 @@ def _lines(reports: Reports, judged: Sequence[Verdict]) -> Iterator[str]:
     yield "<table><tr><th>task</th><th>figure</th><th>model</th><th></th><th></th><th>better</th>"
     for each in judged:
         figure = f"{each.task.result}: {each.task.figure}"
-        better = f"{each.best}{_CLEAR if each.clear else ''}"
-        yield from _rows((each.task.name, figure), each.figures, better)
+        yield from _rows((each.task.name, figure), each.figures, each.better)
     yield "</table><h2>Default</h2><dl>"
     for ability, model in defaults(judged).items():
         yield f"<dt>{ability}</dt><dd>{escape(model)}</dd>"

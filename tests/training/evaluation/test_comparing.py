@@ -29,7 +29,9 @@ def test_more_accuracy_and_fewer_errors_are_better() -> None:
 
 def test_who_was_not_measured_is_not_better_and_of_equals_the_first_is() -> None:
     [verdict] = verdicts({"silent": [wrote(nan)], "one": [wrote(0.5)], "other": [wrote(0.5)]})
-    assert (verdict.best, verdict.clear) == ("one", False)
+    assert (verdict.best, verdict.better, verdict.clear) == ("one", "one", False)
+    [same] = verdicts({"one": [wrote(0.5)], "other": [wrote(0.5)]})
+    assert (same.best, same.better) == ("one", "")
     assert verdicts({"silent": [wrote(nan)]}) == []
     [alone] = verdicts({"one": [wrote(0.5, 0.4, 0.6)]})
     assert (alone.best, alone.clear) == ("one", False)
