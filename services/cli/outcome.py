@@ -13,6 +13,7 @@ _REASONS: Mapping[CloseReason, str] = {
     CloseReason.CLIENT_GONE: "the platform lost the connection; try again",
     CloseReason.CLIENT_TOO_SLOW: "events were not read in time; give the output a faster reader",
     CloseReason.ERROR: "the platform closed the session because of an error; its log says more",
+    CloseReason.OVERLOADED: "the platform had no room for the session; try again later",
     CloseReason.SHUTDOWN: "the platform was stopped; start it and try again",
 }
 
