@@ -51,6 +51,10 @@ const CLOSED = Object.freeze({
     title: "The session ended with an error.",
     advice: "Start again for a new session; the server's log has the details.",
   },
+  overloaded: {
+    title: "The session ended: the server has no room for it.",
+    advice: "Start again in a while.",
+  },
   shutdown: {
     title: "The server was shut down.",
     advice: "Start it again (make run), then start a new session here.",
