@@ -10,7 +10,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from training.corpora.shards import FIGURES, PART, SHARDS, Figures, Order, Recipe, build_shard
+from training.composition.saved import AUDIO, PART
+from training.corpora.shards import FIGURES, SHARDS, Figures, Order, Recipe, build_shard
 from training.corpora.workers import Workers
 from training.curation.recordings import Split
 from training.data import KINDS
@@ -65,6 +66,8 @@ def build(folder: Path, made: Recipe, workers: Workers) -> Figures:
         _join(folder / f"{kind}.jsonl", [order.place / f"{kind}.jsonl" for order in orders])
     for left in (folder / SHARDS).glob(f"*{PART}"):
         shutil.rmtree(left)
+    for unfinished in (folder / AUDIO).rglob(f"*{PART}"):
+        unfinished.unlink(missing_ok=True)
     (folder / FIGURES).write_text(figures.written(), encoding="utf-8")
     return figures
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from soundflow.audio import CHUNK_MS
 from training.composition.rows import Row, write_rows
-from training.composition.saved import save_stream
+from training.composition.saved import PART, save_stream
 from training.corpora.material import MaterialMissing, read_material
 from training.curation.recordings import Split
 from training.curation.tfjp import UnusableClipError
@@ -28,8 +28,6 @@ from training.tasks.table import SubTask, drawn, named
 
 # How often a stream that came to nothing is planned anew before its place stays empty.
 ATTEMPTS = 4
-# The end of what a folder is called while its shard is not whole.
-PART = ".part"
 SHARDS, FIGURES = "shards", "figures.json"
 
 
