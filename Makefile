@@ -13,6 +13,7 @@ STUBS  := services/core/generated
 .DEFAULT_GOAL := help
 .PHONY: help install models run demo listen test check format protos protos-check protos-release lock \
         helm-lint helm-server-check helm-schema stack-fetch export rollout \
+        rollout-check \
         corpus train-small evaluate held-out compare eval-asr eval-sounds bench-embedded bench-pipeline \
         bench-churn bench-load bench-hour bench-hours bench-batch bench-gpu bench-faults up ps down screenshot clean
 
@@ -44,6 +45,9 @@ up: $(if $(filter cascade,$(MODEL)),models) stack-fetch ## start the whole platf
 
 rollout: ## have the platform that is up change over to CHECKPOINT=FOLDER while calls go on
 	@$(BIN)/python -m stack.rollout $(CHECKPOINT)
+
+rollout-check: stack-fetch ## roll out under eight calls on a whole platform: nothing lost, nothing twice; 2 minutes
+	@$(BIN)/pytest tests/cluster/rollout_check.py
 
 ps: ## show every part of it: state, health, ports
 	@$(BIN)/python -m stack ps
