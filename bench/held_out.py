@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench import corpus_material, held_out_sounds, held_out_speech, sounds_data
 from bench.held_out_set import HeldOut
-from training.curation.recordings import Split, split_of
+from training.curation.recordings import Split, read_table
 from training.evaluation.held_out import SOURCE_COLUMNS, SOURCES
 
 FOLDER = corpus_material.ROOT / "held-out"
@@ -36,9 +36,8 @@ def main() -> None:
 
 def _learnt(table: Path) -> frozenset[str]:
     """Return the sources of all that models may have learnt from, or been chosen by."""
-    with table.open(newline="", encoding="utf-8") as file:
-        sources = {row["source"] for row in csv.DictReader(file)}
-    return frozenset(source for source in sources if split_of(source) is not Split.TEST)
+    recordings = (entry.recording for entry in read_table(table))
+    return frozenset(each.source for each in recordings if each.split is not Split.TEST)
 
 
 if __name__ == "__main__":

@@ -96,11 +96,7 @@ def _at_length(made: HeldOut, clips: Sequence[Clip]) -> Iterator[dict[str, str |
     """Speech, alone and over an ambience, and music: minutes in which nothing is to be said."""
     languages = [_speech(made, language) for language in asr_data.VOICES]
     places = [
-        (
-            clip.label,
-            at_level(clip.load(), SPEECH_DB),
-            [(source_of(clip.package, clip.file), clip.licence)],
-        )
+        (clip.label, at_level(clip.load(), SPEECH_DB), [_made_of(clip)])
         for clip in clips
         if clip.group in ("music", "ambience")
     ]

@@ -114,10 +114,16 @@ def open_sources(
 ) -> Mapping[str, Source]:
     """Return a corpus by the kinds of its rows. ValueError where there is no base."""
     layout = Layout(Parts(control, text), settings or UnifiedSettings())
-    files = {kind: folder / f"{kind}.jsonl" for kind in KINDS}
-    if not files["base"].is_file():
+    files = files_of(folder)
+    if "base" not in files:
         raise ValueError(f"there is no corpus in {folder}: it has no base.jsonl")
-    return {kind: RowSource(path, layout) for kind, path in files.items() if path.is_file()}
+    return {kind: RowSource(path, layout) for kind, path in files.items()}
+
+
+def files_of(folder: Path) -> Mapping[str, Path]:
+    """Return the files of rows that a corpus has, by kind."""
+    files = {kind: folder / f"{kind}.jsonl" for kind in KINDS}
+    return {kind: path for kind, path in files.items() if path.is_file()}
 
 
 def hear(row: Row, folder: Path, rng: np.random.Generator) -> Heard:

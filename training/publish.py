@@ -10,14 +10,13 @@ import sys
 from pathlib import Path
 
 from soundflow.checkpoint import CheckpointError
+from training.learning.saving import newest_of
 from training.repository import KEPT, add, versions
 
-CHECKPOINTS = "checkpoints"  # of a run's folder
 
-
-def newest_of(folder: Path) -> Path:
+def checkpoint_in(folder: Path) -> Path:
     """Return the newest checkpoint of a run's folder; any other folder as it is."""
-    return max((folder / CHECKPOINTS).glob("step-*[0-9]"), default=folder)
+    return newest_of(folder) or folder
 
 
 def main() -> None:
@@ -38,7 +37,7 @@ def main() -> None:
         print(*versions(given.to), sep="\n")
         return
     try:
-        print(add(newest_of(given.checkpoint), given.to, kept=given.kept))
+        print(add(checkpoint_in(given.checkpoint), given.to, kept=given.kept))
     except CheckpointError as error:
         sys.exit(f"error: {error}")
 

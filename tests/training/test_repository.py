@@ -13,7 +13,7 @@ from tests.training import tiny
 from training import repository
 from training.export import REPOSITORY
 from training.learning.saving import WEIGHTS
-from training.publish import newest_of
+from training.publish import checkpoint_in
 from training.repository import RepositoryMisfit, add, prune, versions
 from training.trial import TrialFailed, try_out
 
@@ -99,5 +99,5 @@ def test_a_version_without_weights_of_its_own_serves_what_the_settings_name() ->
 def test_the_newest_checkpoint_of_a_run_is_taken(tmp_path: Path) -> None:
     for name in ("step-00000500", "step-00001000", "step-00001500.partial"):
         (tmp_path / "checkpoints" / name).mkdir(parents=True)
-    assert newest_of(tmp_path).name == "step-00001000"
-    assert newest_of(tmp_path / "checkpoints" / "step-00000500").name == "step-00000500"
+    assert checkpoint_in(tmp_path).name == "step-00001000"
+    assert checkpoint_in(tmp_path / "checkpoints" / "step-00000500").name == "step-00000500"

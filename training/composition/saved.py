@@ -1,19 +1,17 @@
 """Composed streams as rows on disk: each turn's audio in a file of its own, as published."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import soundfile
 
-from soundflow.audio import CHUNK_SAMPLES, SAMPLE_RATE_HZ, Pcm
+from soundflow.audio import CHUNK_SAMPLES, SAMPLE_RATE_HZ
 from training.compose import Role, Stream
 from training.composition.rows import SILENT, Clip, Row, Turn
 from training.composition.timeline import Answer
+from training.whole import written_whole
 
 AUDIO = "audio"
-# The end of what a file or folder is called while it is not whole.
-PART = ".part"
 
 
 def save_stream(
@@ -26,7 +24,11 @@ def save_stream(
     turns = []
     for number, (first, end, answer) in enumerate(_turns(stream)):
         place = Path(AUDIO, row_id, f"{number:02}.flac")
-        _write(folder / place, stream.pcm_S[first * CHUNK_SAMPLES : end * CHUNK_SAMPLES])
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        pcm = stream.pcm_S[first * CHUNK_SAMPLES : end * CHUNK_SAMPLES]
+        # Whoever was taken for dead may write the same stream beside this process.
+        with written_whole(folder / place) as partial:
+            soundfile.write(partial, pcm, SAMPLE_RATE_HZ, format="FLAC")
         said = {"assistant": answer.text if answer else SILENT, "user": _heard(stream, first, end)}
         if answer and answer.emotion:
             said["emotion"] = answer.emotion
@@ -40,14 +42,6 @@ def save_stream(
         split=stream.split,
         clips=tuple(_clips(stream)),
     )
-
-
-def _write(path: Path, pcm_S: Pcm) -> None:
-    """Put a file into place whole: whoever was taken for dead may write the same one beside us."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}{PART}")
-    soundfile.write(partial, pcm_S, SAMPLE_RATE_HZ, format="FLAC")
-    partial.replace(path)
 
 
 def _turns(stream: Stream) -> Iterator[tuple[int, int, Answer | None]]:

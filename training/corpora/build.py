@@ -10,13 +10,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from training.composition.saved import AUDIO, PART
+from training.composition.saved import AUDIO
 from training.corpora.shards import FIGURES, SHARDS, Figures, Order, Recipe, build_shard
 from training.corpora.workers import Workers
 from training.curation.recordings import Split
 from training.data import KINDS
 from training.speech.voices import VoiceError, installed_voices
 from training.tasks.table import named
+from training.whole import PART, written_whole
 
 RECIPE = "corpus.json"
 
@@ -83,9 +84,7 @@ def _join(path: Path, pieces: Sequence[Path]) -> None:
     there = [piece for piece in pieces if piece.is_file()]
     if not there:
         return
-    part = path.with_suffix(".part")
-    with part.open("wb") as joined:
+    with written_whole(path) as part, part.open("wb") as joined:
         for piece in there:
             with piece.open("rb") as file:
                 shutil.copyfileobj(file, joined)
-    part.replace(path)

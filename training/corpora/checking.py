@@ -9,17 +9,14 @@ from training.composition.rows import Row, RowError, broken_rows, read_rows
 from training.corpora.build import RECIPE
 from training.corpora.shards import SHARDS
 from training.curation.recordings import read_pcm
-from training.data import KINDS
+from training.data import files_of
 
 
 def problems(folder: Path) -> Iterator[str]:
     """Say what is wrong with a corpus, a line each. OSError."""
     yield from _missing(folder)
     ids: dict[str, str] = {}
-    for kind in KINDS:
-        path = folder / f"{kind}.jsonl"
-        if not path.is_file():
-            continue
+    for kind, path in files_of(folder).items():
         broken = list(broken_rows(path))
         yield from (
             f"{path.name}:{each.line}: {each.id or '(no id)'}: {each.why}" for each in broken
@@ -37,7 +34,7 @@ def _missing(folder: Path) -> Iterator[str]:
     if not folder.is_dir():
         yield "there is no such folder"
         return
-    if not any((folder / f"{kind}.jsonl").is_file() for kind in KINDS):
+    if not files_of(folder):
         yield "there are no rows"
     if not (folder / RECIPE).is_file():
         return

@@ -16,7 +16,7 @@ import soundfile
 from soundflow.audio import CHUNK_MS, SAMPLE_RATE_HZ, Pcm
 from training.composition.rows import Row, read_rows
 from training.composition.timeline import Timeline
-from training.data import KINDS, hear
+from training.data import files_of, hear
 
 PAGE = Path(__file__).with_name("listening.html")
 
@@ -24,11 +24,7 @@ PAGE = Path(__file__).with_name("listening.html")
 def chosen(folder: Path, most: int) -> Sequence[Row]:
     """Return some streams of a corpus, as many sub-tasks as possible among them."""
     rows = [
-        row
-        for kind in KINDS
-        if (path := folder / f"{kind}.jsonl").is_file()
-        for row in read_rows(path)
-        if isinstance(row, Row)
+        row for path in files_of(folder).values() for row in read_rows(path) if isinstance(row, Row)
     ]
     seen: dict[str, int] = {}
     turns = [(seen.setdefault(_task(row), 0), number) for number, row in enumerate(rows)]

@@ -17,7 +17,7 @@ import numpy as np
 
 from soundflow.audio import CHUNK_MS
 from training.composition.rows import Row, write_rows
-from training.composition.saved import PART, save_stream
+from training.composition.saved import save_stream
 from training.corpora.material import MaterialMissing, read_material
 from training.curation.recordings import Split
 from training.curation.tfjp import UnusableClipError
@@ -25,6 +25,7 @@ from training.data import KINDS
 from training.synth import Booth, NotUnderstood
 from training.tasks.plan import Plan, Studio
 from training.tasks.table import SubTask, drawn, named
+from training.whole import PART
 
 # How often a stream that came to nothing is planned anew before its place stays empty.
 ATTEMPTS = 4

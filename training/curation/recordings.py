@@ -14,6 +14,7 @@ import numpy as np
 
 from soundflow.audio import SAMPLE_RATE_HZ, Pcm
 from soundflow.media import open_media
+from training.whole import written_whole
 
 
 class Split(StrEnum):
@@ -126,13 +127,11 @@ def read_table(path: Path) -> Iterator[Entry]:
 
 def write_table(path: Path, entries: Iterable[Entry]) -> int:
     """Write what `read_table` reads; return how many lines. There as a whole or not at all."""
-    part = path.with_suffix(".part")
     listed = list(entries)
-    with part.open("w", newline="", encoding="utf-8") as file:
+    with written_whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         writer.writerows(_row(entry, path.parent) for entry in listed)
-    part.replace(path)
     return len(listed)
 
 

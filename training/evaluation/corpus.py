@@ -10,7 +10,7 @@ from soundflow.audio import SAMPLE_RATE_HZ
 from soundflow.interaction import SessionSpec
 from training.composition.rows import Row, read_rows
 from training.composition.timeline import Timeline
-from training.data import JOINED_SCENES, KINDS, hear
+from training.data import JOINED_SCENES, files_of, hear
 from training.evaluation import counting, stability, transcription, triggers
 from training.evaluation.figures import Result
 from training.evaluation.progress import shown
@@ -75,10 +75,7 @@ def _spoken(timeline: Timeline) -> list[Spoken]:
 
 
 def _rows(folder: Path, split: str, most: int) -> Iterator[tuple[Row, int]]:
-    for kind in KINDS:
-        path = folder / f"{kind}.jsonl"
-        if not path.is_file():
-            continue
+    for path in files_of(folder).values():
         streams = (
             (row, number)
             for number, row in enumerate(read_rows(path))

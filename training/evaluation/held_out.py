@@ -16,7 +16,7 @@ from pathlib import Path
 
 from training.composition.rows import Row, read_rows
 from training.curation.recordings import Split
-from training.data import KINDS
+from training.data import files_of
 from training.evaluation import benchmarks, corpus, formats
 from training.evaluation.answers import named
 from training.evaluation.figures import Result
@@ -71,8 +71,8 @@ def refuse_what_was_learnt(folder: Path, corpora: Iterable[Path]) -> None:
 
 def _sources_of_corpus(folder: Path) -> set[str]:
     found: set[str] = set()
-    for path in (folder / f"{kind}.jsonl" for kind in KINDS):
-        for row in read_rows(path) if path.is_file() else ():
+    for path in files_of(folder).values():
+        for row in read_rows(path):
             if not isinstance(row, Row) or not row.clips:
                 raise ValueError(f"{path}: a row does not say what it was made from")
             found.update(clip.source for clip in row.clips)

@@ -16,9 +16,8 @@ from soundflow.features import Features
 from soundflow.interaction import Kind, Piece, SessionSpec
 from soundflow.models import Model
 
-# A model that says nothing for this long, and does not finish either, hangs; or else the machine is
-# so busy that nothing is to be measured on it.
-PATIENCE_S = 600.0
+# A model that says nothing for this long, and does not finish either, hangs.
+PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)

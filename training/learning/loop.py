@@ -27,7 +27,7 @@ from training.learning.optimiser import choose, make_optimiser
 from training.learning.order import Order
 from training.learning.plan import Plan
 from training.learning.processes import Processes
-from training.learning.saving import LEARNT, Checkpoints, read_progress
+from training.learning.saving import CHECKPOINTS, LEARNT, Checkpoints, read_progress
 from training.learning.step import Stepper
 from training.learning.steps import Sizes, Steps
 
@@ -61,7 +61,7 @@ def train(
     """Take the steps that are left, and keep the result. PlanChanged, checkpoint errors."""
     start = open_checkpoint(plan.start)
     checkpoints = Checkpoints(
-        keeping.folder / "checkpoints",
+        keeping.folder / CHECKPOINTS,
         start.control,
         plan.start / TOKENIZER,
         processes,

@@ -30,6 +30,7 @@ from training.learning.lora import MARK, merged
 from training.learning.network import Network
 from training.learning.processes import Processes
 
+CHECKPOINTS = "checkpoints"  # of a run's folder
 WEIGHTS = "model.safetensors"
 PROGRESS = "training.json"
 OPTIMISER = "optimiser.pt"
@@ -53,7 +54,7 @@ class Checkpoints:
 
     def newest(self) -> Path | None:
         """Return the newest one."""
-        return max(self._all(), default=None)
+        return newest_in(self.folder)
 
     def save(
         self, step: int, network: Network, optimiser: Optimizer, progress: dict[str, Any]
@@ -98,14 +99,25 @@ class Checkpoints:
         write_network(folder, network, weights, self.control)
         shutil.copyfile(self.tokenizer, folder / TOKENIZER)
 
-    def _all(self) -> list[Path]:
-        return [p for p in self.folder.glob(f"{_PREFIX}*") if p.suffix != _PARTIAL]
-
     def _drop_old(self) -> None:
-        for path in sorted(self._all())[: -self.kept]:
+        for path in _whole_ones(self.folder)[: -self.kept]:
             doomed = path.with_name(path.name + _PARTIAL)
             path.rename(doomed)  # so that half a folder is never taken for a whole one
             shutil.rmtree(doomed)
+
+
+def newest_of(run: Path) -> Path | None:
+    """Return the newest checkpoint of a run's folder."""
+    return newest_in(run / CHECKPOINTS)
+
+
+def newest_in(folder: Path) -> Path | None:
+    """Return the newest of the checkpoints in a folder; half written ones do not count."""
+    return max(_whole_ones(folder), default=None)
+
+
+def _whole_ones(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob(f"{_PREFIX}*") if path.suffix != _PARTIAL)
 
 
 def write_network(

@@ -22,7 +22,8 @@ from soundflow.unified.small_tower import SmallTower
 from training.composition.rows import Clip, Row, read_rows
 from training.composition.timeline import Timeline
 from training.corpora.workers import Workers
-from training.data import KINDS, hear
+from training.data import files_of, hear
+from training.whole import written_whole
 
 Half = NDArray[np.float16]
 
@@ -49,11 +50,9 @@ class Listened:
 
     def save(self, path: Path) -> None:
         """Write it, in one step."""
-        partial = path.with_suffix(".part")
         about = np.frombuffer(self.about.model_dump_json().encode(), np.uint8)
-        with partial.open("wb") as file:
+        with written_whole(path) as partial, partial.open("wb") as file:
             np.savez(file, about=about, positions=self.positions_PD, groups=self.groups_NG)
-        partial.rename(path)
 
 
 def load(path: Path) -> Listened:
@@ -96,10 +95,7 @@ def cache(corpus: Path, start: Path, folder: Path, workers: Workers) -> list[Pat
 
 
 def _works(corpus: Path, start: Path, folder: Path) -> Iterator[_Work]:
-    for kind in KINDS:
-        rows = corpus / f"{kind}.jsonl"
-        if not rows.is_file():
-            continue
+    for kind, rows in files_of(corpus).items():
         for number, row in enumerate(read_rows(rows)):
             if isinstance(row, Row):
                 path = folder / f"{kind}-{number:06}.npz"

@@ -19,11 +19,13 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 
 from soundflow.unified.adapter import Adapter
+from soundflow.unified.audio_tower import CHUNK_POSITIONS
 from training.learning.journal import Journal
 from training.learning.optimiser import BETAS, rate
 from training.small.alphabet import LETTERS, plain
 from training.small.features import Half, load, load_about
 from training.stages import HEARING
+from training.whole import written_whole
 
 BLANK = 0
 PROGRESS = "hearing.pt"
@@ -86,8 +88,9 @@ def spoken_of(paths: Sequence[Path], scenes: frozenset[str]) -> list[Spoken]:
     for path in paths:
         about = load_about(path)
         if about.scene in scenes and about.timeline.responses:
+            positions = CHUNK_POSITIONS * about.timeline.chunks
             text = " ".join(plain(each.answer.text) for each in about.timeline.responses)
-            found.append(Spoken(path, 20 * about.timeline.chunks, " ".join(text.split())))
+            found.append(Spoken(path, positions, " ".join(text.split())))
     return found
 
 
@@ -205,10 +208,9 @@ def _masked(positions_PD: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _save(path: Path, step: int, speller: Speller, optimiser: AdamW) -> None:
-    partial = path.with_suffix(".part")
     state = {"step": step, "speller": speller.state_dict(), "optimiser": optimiser.state_dict()}
-    torch.save(state, partial)
-    partial.rename(path)
+    with written_whole(path) as partial:
+        torch.save(state, partial)
 
 
 def _restore(path: Path, speller: Speller, optimiser: AdamW) -> int:

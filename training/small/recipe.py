@@ -25,16 +25,17 @@ from soundflow.unified.sound_groups import SOUND_GROUPS
 from training.composition.rows import Row, read_rows
 from training.composition.sequence import Parts
 from training.corpora.workers import Workers
-from training.data import JOINED_SCENES, KINDS, Layout
+from training.data import JOINED_SCENES, Layout, files_of
 from training.learning.example import Source
 from training.learning.loop import Keeping, open_network, train
 from training.learning.plan import Plan
 from training.learning.processes import joined
-from training.learning.saving import write_network
+from training.learning.saving import newest_of, write_network
 from training.small import alphabet, changes, hearing
 from training.small.features import cache
 from training.small.streams import HeardFiles, HeardSource, adapt, by_kind
 from training.stages import HEARING, SMALL
+from training.whole import PART
 
 DECODER = DecoderConfig(
     layers=4,
@@ -141,7 +142,7 @@ def teach_ears(recipe: Recipe, streams: Sequence[Path], dev: Sequence[Path]) -> 
     with torch.no_grad():
         first = tower.get_parameter("proj.0.weight")
         first[:, -len(SOUND_GROUPS) :] *= GROUP_GAIN
-    partial = recipe.ears.with_suffix(".part")
+    partial = recipe.ears.with_suffix(PART)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     checkpoint = open_checkpoint(recipe.start)
@@ -183,7 +184,9 @@ def teach_model(recipe: Recipe, files: Sequence[HeardFiles], dev: Sequence[Heard
     keeping = Keeping(folder=folder, every=recipe.every, kept=3, held_out=HELD_OUT)
     with joined() as processes:
         train(plan, sources, keeping, processes, held_out=held_out)
-    return max((folder / "checkpoints").glob("step-*"))
+    newest = newest_of(folder)
+    assert newest is not None  # the last step is always kept
+    return newest
 
 
 def publish(recipe: Recipe, checkpoint: Path) -> None:
@@ -194,8 +197,8 @@ def publish(recipe: Recipe, checkpoint: Path) -> None:
 
 def _texts(corpora: Sequence[Path]) -> Iterator[str]:
     for corpus in corpora:
-        for path in (corpus / f"{kind}.jsonl" for kind in KINDS):
-            for row in read_rows(path) if path.is_file() else ():
+        for path in files_of(corpus).values():
+            for row in read_rows(path):
                 if isinstance(row, Row):
                     yield from (turn.assistant for turn in row.turns if not turn.is_silent)
 

@@ -16,6 +16,7 @@ from soundflow.unified.small_tower import SmallTower
 from training.data import Layout
 from training.learning.example import Example
 from training.small.features import About, Half, load, load_about
+from training.whole import written_whole
 
 # Each stream is laid out in so many ways: other queues, other masks.
 VARIANTS = 64
@@ -58,7 +59,8 @@ def adapt(tower: SmallTower, paths: Sequence[Path], folder: Path) -> list[HeardF
     files = [HeardFiles(path, folder / f"{path.parent.name}-{path.stem}.npy") for path in paths]
     for each in tqdm(files, desc="adapter", unit="stream", dynamic_ncols=True):
         if not each.adapted.exists():
-            _write(each.adapted, _adapted(tower, each.listened))
+            with written_whole(each.adapted) as partial, partial.open("wb") as file:
+                np.save(file, _adapted(tower, each.listened))
     return files
 
 
@@ -121,10 +123,3 @@ def _adapted(tower: SmallTower, path: Path) -> Half:
         heard_NPW = tower.hear_all(positions_PD[None], groups_NG[None])[0]
     adapted_NPW: Half = heard_NPW[..., : -groups_NG.shape[-1]].to(torch.float16).numpy()
     return adapted_NPW
-
-
-def _write(path: Path, array: Half) -> None:
-    partial = path.with_suffix(".part")
-    with partial.open("wb") as file:
-        np.save(file, array)
-    partial.rename(path)

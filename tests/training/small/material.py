@@ -1,5 +1,6 @@
 """A tiny small model, and made-up streams of sound for it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,35 +10,16 @@ import torch
 from soundflow.audio import CHUNK_SAMPLES, SAMPLE_RATE_HZ
 from soundflow.cascade.policy import POLICY
 from soundflow.checkpoint.folder import TOKENIZER
-from soundflow.unified.config import DecoderConfig
-from soundflow.unified.small_tower import SmallTower, SmallTowerConfig
+from soundflow.unified.small_tower import SmallTower
 from soundflow.unified.transformer import LanguageModel
+from tests.soundflow.unified import small
 from training.composition.rows import SILENT, Clip, Row, Turn, write_rows
 from training.learning.network import Network
 from training.learning.saving import write_network
 from training.small import alphabet
 
-TOWER = SmallTowerConfig(
-    width=16,
-    layers=2,
-    heads=2,
-    ffn=32,
-    tagger_channels=2,
-    adapter_width=12,
-    adapter_ffn=24,
-    projection=16,
-    output_width=12,
-)
-DECODER = DecoderConfig(
-    layers=1,
-    width=12,
-    heads=2,
-    kv_heads=2,
-    head_width=6,
-    ffn=16,
-    vocabulary=alphabet.vocabulary(),
-    max_positions=2048,
-)
+TOWER = small.TINY
+DECODER = replace(small.DECODER, vocabulary=alphabet.vocabulary())
 WORDS = ("hello", "world", "the quick brown fox", "it's raining", "over lazy dogs", "jump again")
 SPEECH, HELP = "real-time ASR", "proactive response"
 
