@@ -4,7 +4,6 @@ import asyncio
 import dataclasses
 import logging
 import time
-from collections import deque
 from dataclasses import dataclass, field
 
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -12,6 +11,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 from services.core import metrics
 from services.core.errors import Failed
 from services.core.messages import FeaturesMessage
+from services.decision.placed import Placed, SessionOver
 from services.inference.port import DecoderClient, DecoderPool, ReplicaLost
 from services.state.port import SessionRecord, SessionStore
 from services.transport.port import History
@@ -26,62 +26,6 @@ CLOCK_SLACK_US = 10_000_000
 # A session that is over for its caller is so for its decoder a moment later.
 FULL_FOR_S = 5.0
 FULL_RETRY_S = 0.1
-
-
-class SessionOver(Exception):
-    """The session is closed: what still comes of it is too late."""
-
-
-@dataclass(slots=True)
-class Placed:
-    """A session, the replica that holds its model state, and what would rebuild it there.
-
-    version: of the model there.
-    heard: the newest chunk given to the decoder. decided: the newest that a published decision
-    covers. turn: the newest turn that the record knows of.
-    captured: when the chunks since window_start were captured, by index.
-    instruction: one that was given since the last decision, so that memory does not hold it yet.
-    placement: how often the state was placed anew; an older answer is void.
-    pending: answers that are waited for.
-    touched_s: when a message came last, on the monotonic clock.
-    """
-
-    session_id: str
-    replica: str = ""
-    version: int = 0
-    heard: int = -1
-    decided: int = -1
-    turn: int = 0
-    window_start: int = 0
-    window_unix_us: int = 0
-    memory: str = ""
-    captured: deque[tuple[int, int]] = field(default_factory=deque)
-    instruction: str = ""
-    placement: int = 0
-    over: bool = False
-    pending: int = 0
-    touched_s: float = 0.0
-    placing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    publishing: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    def gave(self, message: FeaturesMessage) -> None:
-        """Note that a chunk was given to the decoder."""
-        index = message.features.index
-        if index > self.heard:
-            self.heard = index
-            self.captured.append((index, message.captured_unix_us))
-
-    def note(self, heard: Heard) -> None:
-        """Note how far the session is, and from where its model state could be built again."""
-        if heard.decision.index < self.decided:  # an old chunk that came again
-            return
-        self.decided = heard.decision.index
-        self.instruction = ""
-        self.window_start, self.memory = heard.window_start, heard.memory
-        while self.captured and self.captured[0][0] < heard.window_start:
-            self.captured.popleft()
-        if self.captured:
-            self.window_unix_us = self.captured[0][1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from services.core.messages import (
     SessionMessage,
     TurnCancelled,
 )
-from services.decision.placement import Answer, Placed, Placement, SessionOver
+from services.decision.placed import Placed, SessionOver
+from services.decision.placement import Answer, Placement
 from services.inference.port import ReplicaLost
 from services.state.behind import WriteBehind
 from services.state.port import SessionRecord
