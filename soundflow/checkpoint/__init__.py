@@ -82,5 +82,5 @@ def open_checkpoint(name_or_path: str | Path) -> "Checkpoint":
         raise CheckpointError(
             f"a model in a folder needs {error.name}: pip install 'soundflow[unified]'"
         ) from error
-    where = locate(name_or_path) if name_or_path in SHIPPED else name_or_path
+    where = locate(name_or_path) if str(name_or_path) in SHIPPED else name_or_path
     return folder.open_checkpoint(where)

@@ -37,6 +37,12 @@ def test_inspect_tells_what_a_small_model_hears_through(small_folder: Path) -> N
     assert "numbers as float16" in done.stdout
 
 
+def test_inspect_takes_the_name_of_a_model_that_comes_with_the_repository() -> None:
+    done = run("inspect", "small")
+    assert done.exit_code == 0
+    assert done.stdout.endswith("every tensor is there, in its shape\n")
+
+
 def test_inspect_tells_what_is_wrong(tmp_path: Path) -> None:
     write_published(tmp_path)
     (tmp_path / PTH).write_bytes(b"")
