@@ -12,8 +12,7 @@ STUBS  := services/core/generated
 
 .DEFAULT_GOAL := help
 .PHONY: help install models run demo listen test check format protos protos-check protos-release lock \
-        helm-lint helm-server-check helm-schema stack-fetch export rollout \
-        rollout-check \
+        helm-lint helm-server-check helm-schema stack-fetch export rollout rollout-check \
         corpus train-small evaluate held-out compare eval-asr eval-sounds bench-embedded bench-pipeline \
         bench-churn bench-load bench-hour bench-hours bench-batch bench-gpu bench-faults up ps down screenshot clean
 

@@ -4,6 +4,8 @@ Batch normalisation is folded into the convolutions, as in the published graph. 
 patches, T frames (10 ms), M mel bands, C classes.
 """
 
+from itertools import pairwise
+
 import torch.nn.functional as F  # noqa: N812  # torch's own name for it
 from torch import Tensor, nn
 
@@ -22,13 +24,11 @@ class Yamnet(nn.Module):
 
     def __init__(self, channels: int = 32) -> None:
         super().__init__()
-        widths = [1, *(channels * times for times, _ in LAYERS)]
+        widths = [channels, *(channels * times for times, _ in LAYERS)]
         self.first = nn.Conv2d(1, channels, 3, stride=2)
         self.layers = nn.ModuleList(
             _Separable(before, after, stride)
-            for before, after, (_, stride) in zip(
-                [channels, *widths[1:-1]], widths[1:], LAYERS, strict=True
-            )
+            for (before, after), (_, stride) in zip(pairwise(widths), LAYERS, strict=True)
         )
         self.classifier = nn.Linear(widths[-1], CLASSES)
 
