@@ -17,6 +17,7 @@ from redis.exceptions import AuthenticationError
 from services.core.errors import Unavailable
 from services.state.port import SessionRecord
 from services.state.redis import RedisConfig, RedisSessionStore
+from stack.ports import CHOICE, free_ports
 from stack.redis import RedisServer
 from tests.services.state.conftest import expired_in
 from tests.services.state.lossy_proxy import Loss, LossyProxy, lossy
@@ -163,8 +164,17 @@ async def is_refused(url: str) -> None:
     await store.close()
 
 
+# Nodes talk to each other so far above the port of their clients.
+BUS = 10_000
+
+
 class Node(RedisServer):
     """One of a cluster's."""
+
+    def __init__(self, folder: Path) -> None:
+        # The bus, too, has to be where no outgoing connection can have been.
+        ports = iter(lambda: free_ports(1)[0], None)
+        super().__init__(folder, next(port for port in ports if port + BUS in CHOICE))
 
     def command(self) -> Sequence[str]:
         return [*super().command(), "--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]
