@@ -14,6 +14,7 @@ import numpy as np
 from soundflow.audio import CHUNK_MS
 from soundflow.cascade.chat import ChatUnavailable, Message
 from soundflow.cascade.endpoint import VAD_WINDOW_MS
+from soundflow.cascade.policy import POLICY
 from soundflow.cascade.session import CascadeSession, Parts
 from soundflow.cascade.sound_classes import CLASS_NAMES, places
 from soundflow.cascade.turn_end import TurnEnd
@@ -29,6 +30,9 @@ R = TypeVar("R")
 
 FRAMES = 40
 QUIET, LOUD = -6.0, -1.0  # log10 of mel power, in every band
+
+ADVICE = {row.name: row.advice for row in POLICY}
+BARK, GLASS = {"Bark": 0.9}, {"Shatter": 0.9}  # for `sounds` of a chunk
 
 
 def chunk(

@@ -7,14 +7,11 @@ from typing import Any
 
 import pytest
 
-from soundflow.cascade.policy import POLICY
 from soundflow.decoder import Verdict
 from soundflow.features import Features
 from soundflow.interaction import Ability, EndReason, Kind, SessionSpec
-from tests.soundflow.cascade.stage import Stage, chunk
+from tests.soundflow.cascade.stage import ADVICE, BARK, Stage, chunk
 
-ADVICE = {row.name: row.advice for row in POLICY}
-BARK = {"Bark": 0.9}
 SIREN = {"Siren": 0.9}
 
 
