@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from services.core.events import CallerEvent, Event
+from services.core.events import CallerEvent, DecisionMade, Event
 from services.core.messages import AudioMessage, SessionChange, SessionMessage
 from services.core.wire import Keyed
 from services.ingestion.config import IngestionConfig
@@ -14,7 +14,7 @@ from services.ingestion.service import IngestionService
 from services.state.behind import WriteBehind
 from services.state.memory import MemorySessionStore
 from services.transport.port import Delivered, Holders, Kept
-from soundflow.interaction import Ability, ModelInfo
+from soundflow.interaction import Ability, Action, ModelInfo
 
 M = TypeVar("M", bound=Keyed)
 
@@ -103,3 +103,13 @@ def _rig(
 def unread(outbox: Outbox) -> list[Event]:
     """Return what waits for the caller, without taking it."""
     return [told.event for told in outbox._events]
+
+
+def decision(chunk: int) -> DecisionMade:
+    return DecisionMade(chunk, (chunk + 1) * 400, Action.SILENT, 1.0)
+
+
+async def play(rig: Rig, session_id: str, *events: Event) -> None:
+    """Play response: record each event, deliver it."""
+    for event in events:
+        await rig.service.deliver([await rig.record(session_id, event)])

@@ -1,4 +1,4 @@
-"""Callers who come back, to this replica or to another of the same platform."""
+"""Callers who come back, to this replica or another: what they are told, and where they go on."""
 
 import asyncio
 import dataclasses
@@ -7,12 +7,9 @@ from typing import Any
 
 import pytest
 
-from services.core.errors import BadRequest, HandedOver, SessionUnknown, ShuttingDown, Unavailable
 from services.core.events import (
     CallerEvent,
     CloseReason,
-    DecisionMade,
-    ErrorEvent,
     Event,
     ResponseEnded,
     ResponseStarted,
@@ -20,26 +17,11 @@ from services.core.events import (
     SessionClosed,
     SessionResumed,
 )
-from services.core.messages import Closed
-from services.ingestion.live import LiveSession
-from services.ingestion.outbox import Outbox
-from services.ingestion.resuming import Claim
-from services.state.port import Fenced
 from services.transport.port import Kept
-from soundflow.interaction import Action, EndReason, Kind, SessionSpec
+from soundflow.interaction import EndReason, Kind
 from tests.services.ingestion.caller import Caller, chunk
-from tests.services.ingestion.rig import Rig, make_rig, replica_of, unread
+from tests.services.ingestion.rig import Rig, decision, make_rig, play, replica_of, unread
 from tests.waiting import DEADLINE_S, until
-
-
-def decision(chunk: int) -> DecisionMade:
-    return DecisionMade(chunk, (chunk + 1) * 400, Action.SILENT, 1.0)
-
-
-async def play(rig: Rig, session_id: str, *events: Event) -> None:
-    """Play response: record each event, deliver it."""
-    for event in events:
-        await rig.service.deliver([await rig.record(session_id, event)])
 
 
 async def lose(rig: Rig, *events: Event) -> None:
@@ -215,213 +197,3 @@ async def test_what_was_recorded_long_ago_is_read_for_a_caller_that_missed_it() 
     resumed = SessionResumed("a", "small", 0)
     await until(caller.waits_for(resumed, *map(decision, range(5, 20))))
     assert len(asked) == 2
-
-
-# Who may not
-
-
-@pytest.mark.parametrize("token", ["", "x", "é"])
-async def test_another_token_is_refused_and_changes_nothing(token: str) -> None:
-    rig = make_rig()
-    caller = await Caller("a").call(rig)
-    with pytest.raises(BadRequest) as refused:
-        await rig.service.resume([Claim("a", token)], Outbox(capacity=10, sessions=1))
-    assert refused.value.code == "bad_token"
-    assert rig.service.holds("a")
-    await play(rig, "a", decision(0))
-    assert unread(caller.outbox) == [decision(0)]
-
-
-async def test_one_wrong_token_of_two_takes_neither() -> None:
-    rig = make_rig()
-    caller = await Caller("left", "right").call(rig)
-    claims = [Claim("left", caller.tokens["left"]), Claim("right", caller.tokens["left"])]
-    with pytest.raises(BadRequest):
-        await rig.service.resume(claims, Outbox(capacity=10, sessions=2))
-    assert [session.ended.is_set() for session in caller.sessions] == [False, False]
-
-
-async def test_the_record_does_not_hold_the_token() -> None:
-    rig = make_rig()
-    caller = await Caller("a").call(rig)
-    assert caller.tokens["a"] not in repr(await rig.store.get("a"))
-
-
-async def test_a_session_that_never_was_is_unknown() -> None:
-    with pytest.raises(SessionUnknown):
-        await make_rig().service.resume([Claim("a", "x")], Outbox(capacity=10, sessions=1))
-
-
-async def test_a_replica_that_drains_takes_nobody_back() -> None:
-    rig = make_rig()
-    caller = await Caller("a").call(rig)
-    rig.service.drain()
-    with pytest.raises(ShuttingDown):
-        await caller.back(rig)
-    await caller.back(replica_of(rig, "other"))
-
-
-# Who had it before
-
-
-async def test_the_connection_before_is_told_and_ends() -> None:
-    rig = make_rig()
-    caller = await Caller("a").call(rig)
-    before, [session] = caller.outbox, caller.sessions
-    await caller.back(rig)
-    async with asyncio.timeout(DEADLINE_S):
-        told = [told.event async for told in before]
-    moved = Fenced("a")
-    assert told == [ErrorEvent(moved.code, moved.message)]
-    assert isinstance(session.let_go, Fenced)
-    assert rig.service.open_sessions == 1
-    assert rig.changes("a")[1:] == []  # for the other services nothing happened
-
-
-async def test_the_replica_before_is_asked_to_let_go() -> None:
-    rig = replica_of(make_rig(), "first")
-    caller = await Caller("a").call(rig)
-    asked = []
-
-    class Holders:
-        async def let_go(self, address: str, session_id: str, epoch: int) -> None:
-            asked.append((address, session_id, epoch))
-            await rig.service.let_go(session_id, epoch)
-
-    second = replica_of(rig, "second", Holders())
-    await caller.back(second)
-    assert asked == [("first", "a", 1)]
-    assert (rig.service.open_sessions, second.service.open_sessions) == (0, 1)
-    assert (await rig.store.get("a")).owner == "second"
-
-
-async def test_a_replica_before_that_does_not_answer_holds_up_nobody() -> None:
-    rig = replica_of(make_rig(), "first")
-    caller = await Caller("a").call(rig)
-
-    class Holders:
-        async def let_go(self, address: str, session_id: str, epoch: int) -> None:
-            raise Unavailable("holder_unavailable", "gone")
-
-    await caller.back(replica_of(rig, "second", Holders()))
-
-
-async def test_the_later_of_two_returns_wins_wherever_they_are() -> None:
-    rig = make_rig()
-    caller = await Caller("a").call(rig)
-    first, second = replica_of(rig, "first"), replica_of(rig, "second")
-    await asyncio.gather(caller.back(first), caller.back(second))
-    owner = (await rig.store.get("a")).owner
-    for replica in (rig, first, second):
-        for session_id in await rig.store.renew(replica.service._held.epochs()):
-            await replica.service._held.check(session_id)
-    holders = [replica for replica in (first, second) if replica.service.holds("a")]
-    assert [holder.service.address for holder in holders] == [owner]
-
-
-async def test_a_return_that_was_overtaken_does_not_take_the_session() -> None:
-    rig = make_rig()
-    caller = await Caller("a").call(rig)
-    await caller.back(rig)
-    [newer] = rig.service._held.all()
-    with pytest.raises(Fenced):
-        rig.service._held.add(LiveSession("a", caller.outbox, epoch=newer.epoch - 1))
-    assert rig.service._held.all() == [newer]
-    assert not newer.ended.is_set()
-
-
-async def test_an_older_order_to_let_go_is_not_followed() -> None:
-    rig = make_rig()
-    caller = await Caller("a").call(rig)
-    await caller.back(rig)
-    await rig.service.let_go("a", epoch=1)
-    assert rig.service.holds("a")
-    await rig.service.let_go("a", epoch=2)
-    assert not rig.service.holds("a")
-
-
-# Callers whose connection broke
-
-
-async def test_a_caller_that_stays_away_is_closed() -> None:
-    rig = make_rig(resume_within_s=0.05)
-    caller = await Caller("a").call(rig)
-    await rig.service.keep(caller.sessions)
-    assert rig.service.holds("a")
-    await until(lambda: not rig.service.holds("a"))
-    await until(lambda: rig.changes("a")[1:] == [Closed("client_gone", caller_told=False)])
-    assert (await rig.store.get("a")).closed == "client_gone"
-
-
-async def test_a_caller_that_is_back_in_time_is_not_closed() -> None:
-    rig = make_rig(resume_within_s=0.05)
-    caller = await Caller("a").call(rig)
-    await rig.service.keep(caller.sessions)
-    await caller.back(rig)
-    await asyncio.sleep(0.15)
-    assert rig.service.holds("a")
-
-
-async def test_a_session_may_end_while_its_caller_is_away() -> None:
-    rig = make_rig(resume_within_s=DEADLINE_S)
-    caller = await Caller("a").call(rig)
-    caller.take()
-    await rig.service.keep(caller.sessions)
-    closed = SessionClosed(CloseReason.COMPLETE, 3, 0)
-    await play(rig, "a", decision(2), closed)
-    assert not rig.service.holds("a")
-    await until(lambda: bool(rig.changes("a")[1:]))
-    await caller.back(rig)
-    await until(caller.waits_for(SessionResumed("a", "small", 0), decision(2), closed))
-
-
-async def test_a_full_replica_still_lets_back_in_who_was_here() -> None:
-    rig = make_rig(max_sessions=1, resume_within_s=DEADLINE_S)
-    caller = await Caller("a").call(rig)
-    await rig.service.keep(caller.sessions)
-    rig.service.check_entry()
-    await caller.back(rig)
-    assert rig.service.open_sessions == 1
-
-
-# A replica that stops
-
-
-async def test_handing_over_ends_connections_and_no_session() -> None:
-    rig = make_rig()
-    caller = await Caller("a").call(rig)
-    outbox, [session] = caller.outbox, caller.sessions
-    await rig.service.hand_over()
-    async with asyncio.timeout(DEADLINE_S):
-        assert [told async for told in outbox] == []
-    assert isinstance(session.let_go, HandedOver)
-    assert (await rig.store.get("a")).closed == ""
-    assert rig.changes("a")[1:] == []
-    await caller.back(replica_of(rig, "other"))
-
-
-async def test_what_cannot_be_resumed_is_closed_when_the_replica_stops() -> None:
-    rig = make_rig()
-    outbox = Outbox(capacity=10, sessions=1)
-    await rig.service.open(SessionSpec(), ["task"], outbox, face="task", resumable=False)
-    await rig.service.hand_over()
-    assert unread(outbox)[-1] == SessionClosed(CloseReason.SHUTDOWN, 0, 0)
-
-
-# On any replica
-
-
-async def test_a_session_held_elsewhere_can_be_closed_and_its_caller_is_told_by_response() -> None:
-    rig = make_rig()
-    caller = await Caller("a").call(rig)
-    caller.take()
-    other = replica_of(rig, "other")
-    await other.service.close("a", CloseReason.CLOSED_BY_CALLER)
-    assert (await rig.store.get("a")).closed == "closed_by_caller"
-    assert rig.changes("a")[1:] == [Closed("closed_by_caller", caller_told=False)]
-    told = SessionClosed(CloseReason.CLOSED_BY_CALLER, 0, 0)
-    await play(rig, "a", told)  # which is what response does then
-    await until(caller.waits_for(told))
-    with pytest.raises(SessionUnknown):
-        await other.service.close("a", CloseReason.CLOSED_BY_CALLER)
-    assert len(rig.changes("a")) == 2  # it is not announced again

@@ -7,7 +7,6 @@ import pytest
 from services.core.errors import BadRequest, Overloaded, SessionUnknown, Unavailable
 from services.core.events import (
     CloseReason,
-    DecisionMade,
     ErrorEvent,
     ResponseStarted,
     SessionClosed,
@@ -17,11 +16,11 @@ from services.core.messages import Closed, Instructed, Opened, TurnCancelled
 from services.ingestion.live import LiveSession
 from services.ingestion.outbox import Outbox
 from services.state.port import SessionRecord
-from soundflow.interaction import Ability, Action, Kind, SessionSpec
-from tests.services.ingestion.rig import Rig, make_rig, unread
+from soundflow.interaction import Ability, Kind, SessionSpec
+from tests.services.ingestion.rig import Rig, decision, make_rig, unread
 from tests.waiting import DEADLINE_S, until
 
-DECISIONS = [DecisionMade(chunk, (chunk + 1) * 400, Action.SILENT, 1.0) for chunk in range(4)]
+DECISIONS = [decision(chunk) for chunk in range(4)]
 DECISION = DECISIONS[0]
 
 

@@ -5,7 +5,6 @@ import pytest
 from services.core.events import (
     CallerEvent,
     CloseReason,
-    DecisionMade,
     ErrorEvent,
     Event,
     Overran,
@@ -16,11 +15,8 @@ from services.core.events import (
 )
 from services.ingestion.told import KEPT_TURNS, Told
 from services.transport.port import Delivered
-from soundflow.interaction import Action, EndReason, Kind
-
-
-def decision(chunk: int) -> DecisionMade:
-    return DecisionMade(chunk, (chunk + 1) * 400, Action.SILENT, 1.0)
+from soundflow.interaction import EndReason, Kind
+from tests.services.ingestion.rig import decision
 
 
 def text(text: str, *, turn: int = 1, sequence: int = 0, final: bool = False) -> ResponseText:

@@ -20,13 +20,9 @@ from services.transport.grpc_delivery import GrpcDelivery, run_delivery
 from services.transport.grpc_delivery_server import DeliveryServer
 from services.transport.grpc_holder import GrpcHolders
 from services.transport.port import Delivered, Delivery
-from soundflow.interaction import Action, SessionSpec
-from tests.services.ingestion.rig import Rig, make_rig, replica_of
+from soundflow.interaction import SessionSpec
+from tests.services.ingestion.rig import Rig, decision, make_rig, replica_of
 from tests.waiting import DEADLINE_S, until
-
-
-def decision(chunk: int) -> DecisionMade:
-    return DecisionMade(chunk, (chunk + 1) * 400, Action.SILENT, 1.0)
 
 
 def chunks(outbox: Outbox) -> list[int]:
