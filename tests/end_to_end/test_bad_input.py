@@ -22,7 +22,7 @@ from services.core.generated.soundflow.v1 import interaction_service_pb2_grpc as
 from services.core.generated.soundflow.v1 import stream_pb2 as pb
 from tests.end_to_end.places import MINUTES
 from tests.end_to_end.platform import Running, neighbour, running, told, tone
-from tests.end_to_end.wire import wire_to
+from tests.end_to_end.wire import AT_ONCE, wire_to
 from tests.waiting import DEADLINE_S
 
 MAX_MESSAGE_BYTES = 64 << 10
@@ -39,7 +39,6 @@ async def served() -> AsyncIterator[Running]:
 
 
 LIVE = {"Accept": "text/event-stream"}
-AT_ONCE = aiohttp.ClientWSTimeout(ws_close=0.01)  # a broken wire brings no farewell to wait for
 
 
 def open_request(

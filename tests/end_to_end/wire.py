@@ -5,7 +5,10 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+import aiohttp
+
 PIECE_BYTES = 4096
+AT_ONCE = aiohttp.ClientWSTimeout(ws_close=0.01)  # a broken wire brings no farewell to wait for
 
 
 class Wire:
