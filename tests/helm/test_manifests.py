@@ -1,6 +1,7 @@
 """What must hold of the chart's manifests however it is installed."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ SERVICES = {"ingestion", "perception", "decision", "response"}
 FULL = next(path for path in variants() if path.name.startswith("full"))
 
 RUNBOOKS = yaml.safe_load((CHART / "values.yaml").read_text())["monitoring"]["rules"]["runbooks"]
+
+TRITON = (ROOT / "docker" / "triton.Dockerfile").read_text()
 
 COMPONENT = "app.kubernetes.io/component"
 
@@ -156,6 +159,16 @@ def test_the_file_of_authorities_is_where_settings_say_it_is() -> None:
         [item] = volume["secret"]["items"]
         assert volume["secret"]["secretName"] == "kafka-cluster-ca"
         assert given["SOUNDFLOW_KAFKA_CA_FILE"] == f"{mounted[0]}/{item['path']}"
+
+
+def test_weights_are_looked_for_where_they_are(manifests: list[Manifest]) -> None:
+    in_image = re.search(r"SOUNDFLOW_MODELS=(\S+)$", TRITON, re.MULTILINE)
+    assert in_image
+    for name, server in of_kind(manifests, "StatefulSet").items():
+        [container] = server["spec"]["template"]["spec"]["containers"]
+        given = {entry["name"]: entry.get("value") for entry in container["env"]}
+        mounted = [m["mountPath"] for m in container["volumeMounts"] if m["name"] == "weights"]
+        assert [given["SOUNDFLOW_MODELS"]] == (mounted or [in_image[1]]), name
 
 
 def test_network_policies_let_in_who_must_come_in() -> None:
