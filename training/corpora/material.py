@@ -62,6 +62,10 @@ class Material:
             (each for each in self.sounds if each.kind is Kind.EVENT), "sound events", self
         )
 
+    def events_but(self, name: str) -> Sequence[Sound]:
+        """Return the sound events that are called something else."""
+        return _some((each for each in self.events() if each.name != name), f"event but {name}", self)
+
     def hazards(self) -> Sequence[Sound]:
         """Return the sounds of which somebody must be warned."""
         return _some((each for each in self.events() if each.warning), "dangerous sounds", self)

@@ -77,7 +77,7 @@ def conditional(studio: Studio, rng: np.random.Generator) -> Plan:
     name, reply = pick(sorted({each.name for each in events}), rng), pick(REPLIES, rng)
     awaited = [each for each in events if each.name == name]
     chosen = [pick(awaited, rng) for _ in range(int(rng.integers(1, 4)))]
-    chosen += several([each for each in events if each.name != name], 1, 3, rng)
+    chosen += several(studio.material.events_but(name), 1, 3, rng)
     parts = [
         studio.sound(sound, *([Answer(reply)] if sound.name == name else []))
         for sound in (chosen[int(place)] for place in rng.permutation(len(chosen)))

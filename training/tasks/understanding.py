@@ -62,9 +62,8 @@ def count(studio: Studio, rng: np.random.Generator) -> Plan:
     events = studio.material.events()
     name = pick(sorted({each.name for each in events}), rng)
     counted = [each for each in events if each.name == name]
-    others = [each for each in events if each.name != name]
     chosen = [pick(counted, rng) for _ in range(int(rng.integers(2, 6)))]
-    chosen += several(others, 1, 3, rng)
+    chosen += several(studio.material.events_but(name), 1, 3, rng)
     parts: list[Part] = []
     number = 0
     for place in rng.permutation(len(chosen)):
@@ -80,7 +79,7 @@ def questions(studio: Studio, rng: np.random.Generator) -> Plan:
     events = studio.material.events()
     first, *rest = _different(several(events, 3, 6, rng))
     if not rest:
-        rest = [next(each for each in events if each.name != first.name)]
+        rest = [studio.material.events_but(first.name)[0]]
     asked, answer = _asked(studio, first, rest[0], rng)
     absent = asked.endswith("or not?") and answer.startswith("No")
     heard = [first, *(rest[1:3] if absent else rest[:2])]

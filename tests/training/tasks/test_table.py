@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ from soundflow.audio import CHUNK_SAMPLES
 from tests.training.studio import SPEECH, made_studio
 from training.compose import Role, Stream
 from training.composition.timeline import response_chunk
-from training.curation.recordings import Split
+from training.corpora.material import MaterialMissing
+from training.curation.recordings import Kind, Split
 from training.data import KINDS
 from training.tasks.plan import Plan, Studio
 from training.tasks.proactive import DISTRESS, EQUIPMENT
@@ -196,6 +198,19 @@ def test_answers_that_are_called_off_do_not_come(studio: Studio) -> None:
             assert bool(part.cues) is (not off or number <= off[0])
         stopped += bool(off)
     assert 5 < stopped < 25
+
+
+@pytest.mark.parametrize("name", ["count", "conditional", "questions"])
+def test_one_kind_of_sound_is_too_little_to_tell_it_from_others(studio: Studio, name: str) -> None:
+    kept = tuple(
+        each
+        for each in studio.material.sounds
+        if each.kind is not Kind.EVENT or each.recording.label == "dog"
+    )
+    few = replace(studio, material=replace(studio.material, sounds=kept))
+    for seed in SEEDS:
+        with pytest.raises(MaterialMissing, match="has no event but a dog barking"):
+            planned(few, name, seed)
 
 
 @pytest.mark.parametrize("name", ["behind", "describe"])
