@@ -90,8 +90,8 @@ def _told(figures: Figures, wall_s: float) -> list[str]:
     rows += [f"dropped {why}: {count}" for why, count in sorted(figures.dropped.items())]
     rows += [f"utterances {how}: {count}" for how, count in sorted(figures.utterances.items())]
     rows.append(f"{figures.streams.total()} streams, {figures.hours:.3f} h")
-    if figures.cpu_s:
-        rate = figures.hours / (figures.cpu_s / 3600)
+    if figures.cpu_hours:
+        rate = figures.cpu_hours / (figures.cpu_s / 3600)
         rows.append(
             f"{wall_s:.0f} s; {figures.cpu_s:.0f} s of processor: {rate:.1f} h per core-hour; "
             f"{PUBLISHED_H:,} h, as published, would take {PUBLISHED_H / rate:,.0f} core-hours"

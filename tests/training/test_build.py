@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -7,16 +8,18 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from tests.training.studio import write_material
 from training.composition.rows import Row, read_rows
 from training.corpora.build import RecipeChanged, build, recipe
 from training.corpora.checking import problems
-from training.corpora.shards import Recipe
+from training.corpora.shards import Recipe, read_figures
 from training.corpora.workers import Beside, Here
 from training.corpus import main
-from training.curation.recordings import Split
+from training.curation.recordings import Entry, Kind, Recording, Split, split_of, write_table
 
 SOUNDS = ("narrate", "count", "conditional", "distress", "look-alikes")
 STREAMS, PER_SHARD = 24, 4
@@ -95,6 +98,35 @@ def test_a_build_that_was_killed_gives_the_same_bytes(
     killed_in_the_middle(given, tmp_path)
     main(given[3:])
     assert contents(tmp_path) == contents(whole)
+
+
+def test_a_build_that_is_gone_on_with_counts_only_what_it_made(
+    material: Path, tmp_path: Path
+) -> None:
+    first = build(tmp_path, made(material), Here())
+    assert first.cpu_hours == first.hours
+    written = (tmp_path / "corpus.json").stat().st_mtime_ns
+    shard = read_figures(tmp_path / "shards" / "00002" / "figures.json")
+    shutil.rmtree(tmp_path / "shards" / "00002")
+    again = build(tmp_path, made(material), Here())
+    assert (again.hours, again.cpu_hours) == (first.hours, shard.hours)
+    # Whoever is killed while it is written again could not go on at all.
+    assert (tmp_path / "corpus.json").stat().st_mtime_ns == written
+
+
+def test_a_silent_recording_of_speech_costs_its_streams_and_not_the_build(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    silent, table = tmp_path / "silent.wav", tmp_path / "table.csv"
+    soundfile.write(silent, np.zeros(16_000, np.float32), 16_000)
+    source = next(name for name in map(str, range(99)) if split_of(name) is Split.TRAIN)
+    recording = Recording(silent, "You have no new messages.", source, "CC0")
+    write_table(table, [Entry(recording, Kind.SPEECH, language="en")])
+    given = ["build", str(tmp_path / "corpus"), "--material", str(table), "--task", "asr-clean"]
+    assert main([*given, "--streams", "2", "--workers", "here"]) == 0
+    told = capsys.readouterr().out
+    assert "dropped asr-clean: no event in a clip: 8" in told
+    assert "0 streams, 0.000 h" in told
 
 
 def test_several_processes_give_the_same_bytes(material: Path, whole: Path, tmp_path: Path) -> None:

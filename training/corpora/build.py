@@ -74,9 +74,11 @@ def build(folder: Path, made: Recipe, workers: Workers) -> Figures:
 
 
 def _keep(path: Path, recipe_text: str) -> None:
-    if path.is_file() and path.read_text(encoding="utf-8") != recipe_text:
+    if not path.is_file():
+        with written_whole(path) as part:
+            part.write_text(recipe_text, encoding="utf-8")
+    elif path.read_text(encoding="utf-8") != recipe_text:
         raise RecipeChanged(f"{path} tells of another corpus: build this one into another folder")
-    path.write_text(recipe_text, encoding="utf-8")
 
 
 def _join(path: Path, pieces: Sequence[Path]) -> None:

@@ -64,7 +64,8 @@ class Material:
 
     def events_but(self, name: str) -> Sequence[Sound]:
         """Return the sound events that are called something else."""
-        return _some((each for each in self.events() if each.name != name), f"event but {name}", self)
+        others = (each for each in self.events() if each.name != name)
+        return _some(others, f"event but {name}", self)
 
     def hazards(self) -> Sequence[Sound]:
         """Return the sounds of which somebody must be warned."""

@@ -83,7 +83,8 @@ class Order:
 class Figures:
     """What became of streams. Counters are by sub-task; `dropped` also by the reason.
 
-    cpu_s: of this process and what it started; not part of what is saved.
+    cpu_s: of whoever built them. cpu_hours: how long the audio is that it was spent on. Neither is
+    part of what is saved, so that of a shard that was there already both are 0.
     """
 
     streams: Counter[str]
@@ -92,6 +93,7 @@ class Figures:
     dropped: Counter[str]
     utterances: Counter[str]
     cpu_s: float = 0.0
+    cpu_hours: float = 0.0
 
     @classmethod
     def none(cls) -> "Figures":
@@ -108,6 +110,7 @@ class Figures:
         for name in COUNTERS:
             getattr(self, name).update(getattr(other, name))
         self.cpu_s += other.cpu_s
+        self.cpu_hours += other.cpu_hours
 
     def written(self) -> str:
         """Return what is saved, as JSON."""
@@ -144,7 +147,7 @@ def build_shard(order: Order) -> Figures:
             rows[kind].append(row)
     figures.utterances.update(studio.booth.tally)
     _save(order.place, rows, figures)
-    figures.cpu_s = _cpu_s() - before_s
+    figures.cpu_s, figures.cpu_hours = _cpu_s() - before_s, figures.hours
     return figures
 
 

@@ -16,6 +16,7 @@ from training.compose import Composition, Cue, Part, Stream, compose
 from training.composition.timeline import Answer
 from training.corpora.material import Material, Prompt, Sound
 from training.curation.recordings import Recording, read_pcm, text_source
+from training.curation.tfjp import UnusableClipError
 from training.synth import Booth, NotUnderstood, Speaker
 
 # Below the loudest, before the first and after the last of which a clip of speech is silent.
@@ -160,12 +161,15 @@ def _spoken(speaker: Speaker, text: str, licence: str = "") -> Recording:
 
 
 def voiced(pcm_S: Pcm) -> Pcm:
-    """Cut off the silence before and after speech, so that its end is where it is over."""
+    """Cut off the silence before and after speech, so that its end is where it is over.
+
+    UnusableClipError where there is nothing else.
+    """
     frames = np.pad(pcm_S, (0, -len(pcm_S) % FRAME_SAMPLES)).reshape(-1, FRAME_SAMPLES)
     power = np.square(frames, dtype=np.float64).mean(axis=1)
     loud = np.flatnonzero(power > power.max(initial=0.0) * 10 ** (-VOICE_DB / 10))
     if not len(loud):
-        raise ValueError("there is no voice in a clip of speech")
+        raise UnusableClipError("there is no voice in a clip of speech")
     return pcm_S[loud[0] * FRAME_SAMPLES : (loud[-1] + 1) * FRAME_SAMPLES]
 
 
