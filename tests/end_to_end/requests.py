@@ -1,9 +1,11 @@
-"""What callers send, and how server-sent events are read."""
+"""What callers send, and how they read server-sent events and errors of gRPC."""
 
 import io
 import json
+from typing import Any
 
 import aiohttp
+import grpc
 import numpy as np
 import soundfile
 
@@ -27,8 +29,8 @@ def form(file: bytes, **spec: object) -> aiohttp.FormData:
     return form
 
 
-def opening(**spec: str) -> api.StreamRequest:
-    return api.StreamRequest(open=api.OpenSession(spec=pb.SessionSpec(**spec)))
+def opening(audio_format: api.AudioFormat | None = None, /, **spec: Any) -> api.StreamRequest:
+    return api.StreamRequest(open=api.OpenSession(spec=pb.SessionSpec(**spec), format=audio_format))
 
 
 def audio(data: bytes) -> api.StreamRequest:
@@ -42,3 +44,7 @@ def server_sent(body: str) -> list[tuple[str, Event]]:
         name, data = block.split("\n")
         events.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
     return events
+
+
+def error_code(error: grpc.aio.AioRpcError) -> object:
+    return dict(error.trailing_metadata() or ()).get("soundflow-error")

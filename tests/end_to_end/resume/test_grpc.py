@@ -12,6 +12,7 @@ from services.core.events import CloseReason
 from services.core.generated.soundflow.v1 import interaction_service_pb2 as api
 from services.core.generated.soundflow.v1 import interaction_service_pb2_grpc as rpc
 from tests.end_to_end.platform import Running, tone
+from tests.end_to_end.requests import error_code
 from tests.end_to_end.resume.caller import CHUNK_BYTES
 from tests.end_to_end.wire import wire_to
 from tests.waiting import DEADLINE_S
@@ -98,7 +99,7 @@ async def test_a_grpc_caller_with_a_wrong_token_is_refused(channel: grpc.aio.Cha
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await again.next()
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert dict(refused.value.trailing_metadata() or ())["soundflow-error"] == "bad_token"
+    assert error_code(refused.value) == "bad_token"
     await first.call.done_writing()
     await first.rest()
 
@@ -124,5 +125,5 @@ async def test_a_grpc_call_whose_session_goes_on_elsewhere_says_so(
     with pytest.raises(grpc.aio.AioRpcError) as ended:
         await first.next()
     assert ended.value.code() is status
-    assert dict(ended.value.trailing_metadata() or ())["soundflow-error"] == code
+    assert error_code(ended.value) == code
     await served.ingestion.close(opened.session_id, CloseReason.CLOSED_BY_CALLER)
