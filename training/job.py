@@ -58,13 +58,14 @@ class Jobs:
 
     @classmethod
     def reach(cls, namespace: str = "", context: str = "") -> Self:
-        """Reach the cluster that kubectl would. "" = the current context, and its namespace."""
+        """Reach the cluster that kubectl would. "" = the current context, its own namespace."""
         try:
             api = config.new_client_from_config(context=context or None)
-            _, current = config.list_kube_config_contexts()
+            contexts, current = config.list_kube_config_contexts()
         except (ConfigException, OSError) as error:
             raise ClusterError(f"no cluster is configured: {error}") from error
-        return cls(namespace or current["context"].get("namespace", "default"), api)
+        chosen = next((each for each in contexts if each["name"] == context), current)
+        return cls(namespace or chosen["context"].get("namespace", "default"), api)
 
     def submit(self, job: TrainingJob) -> None:
         """Make a Job."""

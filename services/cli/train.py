@@ -1,6 +1,5 @@
 """`soundflow train`: training runs as Jobs of a Kubernetes cluster."""
 
-import sys
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +8,7 @@ import typer
 from services.cli.errors import FAILED, CliError, told_plainly
 
 if TYPE_CHECKING:
-    from training.job import Jobs
+    from training.job import Jobs, Seen
 
 app = typer.Typer(no_args_is_help=True, help="Train on a Kubernetes cluster, as a Job.")
 
@@ -60,7 +59,10 @@ def submit(
     with told_plainly():
         jobs = _jobs(namespace, context)
         from training.job_manifest import TrainingJob, Volume
+        from training.stages import STAGES
 
+        if stage not in STAGES:
+            raise CliError(f"there is no stage {stage!r}; there are {', '.join(STAGES)}")
         work = PurePosixPath("/work")
         job = TrainingJob(
             name=name,
@@ -97,7 +99,7 @@ def status(
         if follow:
             _follow(jobs, name)
         else:
-            typer.echo(f"{name}: {jobs.look(name)}")
+            _tell(name, jobs.look(name))
 
 
 @app.command(epilog="Example: soundflow train logs night-1")
@@ -109,12 +111,16 @@ def logs(name: Name, namespace: Namespace = "", context: Context = "") -> None:
 
 
 def _follow(jobs: "Jobs", name: str) -> None:
+    for seen in jobs.watch(name):
+        _tell(name, seen)
+
+
+def _tell(name: str, seen: "Seen") -> None:
     from training.job import State
 
-    for seen in jobs.watch(name):
-        typer.echo(f"{name}: {seen}")
-        if seen.state is State.FAILED:
-            sys.exit(FAILED)
+    typer.echo(f"{name}: {seen}")
+    if seen.state is State.FAILED:
+        raise typer.Exit(FAILED)
 
 
 def _jobs(namespace: str, context: str) -> "Jobs":
