@@ -8,7 +8,7 @@ not touch its queue until its burst of speech is done.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar, TypeVarTuple
 
 from soundflow.decoder import Decoder, Speaking, Spoken, Stepped, Verdict
@@ -96,9 +96,14 @@ class Engine(Generic[StateT]):
         """
         if session := self._sessions.get(session_id):
             return session.next_index
-        state = await self._on_thread(self._decoder.open, spec, past.turns, past.memory)
+        opening = self._thread.submit(self._decoder.open, spec, past.turns, past.memory)
+        try:
+            state = await asyncio.wrap_future(opening)
+        except asyncio.CancelledError:
+            self._thread.submit(self._close_opened, opening)  # nobody else knows of it
+            raise
         if session := self._sessions.get(session_id):  # opened meanwhile
-            await self._on_thread(self._decoder.close, state)
+            await self._forget(state)
             return session.next_index
         session = Session.rebuilt(session_id, state, past)
         self._sessions[session_id] = session
@@ -161,7 +166,7 @@ class Engine(Generic[StateT]):
         for queued in (*session.in_step.queue, *session.queue):
             queued.fail(NotOpen(f"session {session_id!r} was closed"))
         session.turns.end_all(EndReason.CANCELLED)
-        await self._on_thread(self._decoder.close, session.state)
+        await self._forget(session.state)
 
     # One step
 
@@ -264,6 +269,16 @@ class Engine(Generic[StateT]):
         except Exception as error:
             return Stepped([error] * len(hearing), [error] * len(speaking))
         return stepped
+
+    def _close_opened(self, opening: Future[StateT]) -> None:
+        """Close what was opened, if it was; on the decoder's thread."""
+        if not opening.cancelled() and not opening.exception():
+            self._decoder.close(opening.result())
+
+    def _forget(self, state: StateT) -> asyncio.Future[None]:
+        """Let the decoder close a state, also where nobody waits any more until it has."""
+        loop = asyncio.get_running_loop()
+        return asyncio.shield(loop.run_in_executor(self._thread, self._decoder.close, state))
 
     async def _on_thread(self, call: Callable[[*Args], ResultT], *args: *Args) -> ResultT:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call, *args)

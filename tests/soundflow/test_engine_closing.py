@@ -1,14 +1,16 @@
 """Instructions, cancelling and closing, and who waits for what then."""
 
 import asyncio
+import threading
+from collections.abc import Sequence
 
 import pytest
 
 from soundflow.decoder import Speaking
 from soundflow.engine_session import NotOpen
 from soundflow.interaction import EndReason, Kind, Past, PastTurn, Piece, SessionSpec
-from tests.soundflow.scripted import Bench, ended, respond, running, says
-from tests.waiting import DEADLINE_S
+from tests.soundflow.scripted import Bench, Script, ended, respond, running, says
+from tests.waiting import DEADLINE_S, until
 
 
 async def test_history_and_instructions_reach_the_decoder(bench: Bench) -> None:
@@ -122,6 +124,41 @@ async def test_closing_passes_over_who_stopped_waiting(bench: Bench) -> None:
             await asyncio.wait_for(waiter, DEADLINE_S)
     bench.decoder.release()
     await closing
+
+
+async def test_an_opening_that_nobody_waits_for_any_more_leaves_nothing_open(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, may_end, make = threading.Event(), threading.Event(), bench.decoder.open
+
+    def slow(spec: SessionSpec, history: Sequence[PastTurn], memory: str = "") -> Script:
+        entered.set()
+        assert may_end.wait(DEADLINE_S)
+        return make(spec, history, memory)
+
+    monkeypatch.setattr(bench.decoder, "open", slow)
+    opening = asyncio.create_task(bench.engine.open("a", SessionSpec(instruction="a")))
+    await until(entered.is_set)
+    opening.cancel()
+    may_end.set()
+    await bench.a_step_passes()
+    assert opening.cancelled()
+    assert bench.decoder.batches("close") == ["a"]
+
+
+async def test_closing_goes_on_where_nobody_waits_for_it_any_more(bench: Bench) -> None:
+    await bench.open("a")
+    bench.decoder.hold()
+    heard = bench.hear("a", 0)
+    await bench.logged("listen", 1)
+    closing = asyncio.create_task(bench.engine.close("a"))
+    with pytest.raises(NotOpen):
+        await asyncio.wait_for(heard, DEADLINE_S)
+    closing.cancel()
+    await asyncio.wait([closing])
+    bench.decoder.release()
+    await bench.a_step_passes()
+    assert bench.decoder.batches("close") == ["a"]
 
 
 async def test_the_decoder_is_stopped_with_the_engine() -> None:
