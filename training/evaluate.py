@@ -23,13 +23,18 @@ from training.evaluation.page import page
 from training.evaluation.subject import ModelSubject
 
 REPORT, PAGE, PREDICTIONS = "evaluation.json", "evaluation.html", "predictions.jsonl"
+# The options that name what is played.
+PLAYED = (
+    *("held_out", "corpus", "proactive", "librispeech", "covost2", "mmau"),
+    *("llama_questions", "web_questions", "sd_qa", "alpaca_eval"),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Evaluate; say in a line what is wrong with what was given."""
-    given = _parser().parse_args(arguments)
-    given.to.mkdir(parents=True, exist_ok=True)
+    given = _given(arguments)
     try:
+        given.to.mkdir(parents=True, exist_ok=True)
         results = list(evaluate(given))
     except (CheckpointError, ValueError, OSError) as error:
         sys.exit(f"error: {error}")
@@ -41,9 +46,8 @@ def evaluate(given: argparse.Namespace) -> Iterator[Result]:
     """Yield each task's results as they are there. What a reader or a model raises is raised."""
     most: int = given.most
     domains = json.loads(given.domains.read_text()) if given.domains else {}
-    if given.proactive and given.predictions:
-        for path in given.predictions:
-            yield benchmarks.proactive_predictions(given.proactive, path, domains)
+    for path in given.predictions:
+        yield benchmarks.proactive_predictions(given.proactive, path, domains)
     around = Around(runtime=Runtime(device=given.device, sessions=1))
     subject = ModelSubject(load_model(given.model, around))
     offline = (
@@ -119,6 +123,20 @@ def _judge(given: argparse.Namespace) -> AbstractContextManager[Judge | None]:
     return endpoint_judge(given.judge_url, given.judge_model) if given.judge_url else nullcontext()
 
 
+def _given(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line; what makes no sense together ends in a line and exit status 2."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if not any(getattr(given, name) for name in PLAYED):
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in PLAYED)
+        parser.error(f"there is nothing to play: give at least one of {names}")
+    if given.covost2 and not given.covost2_clips:
+        parser.error("--covost2 is a table alone: --covost2-clips names the folder of its clips")
+    if given.predictions and not given.proactive:
+        parser.error("--predictions are scored by the manifest that --proactive names")
+    return given
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="soundflow evaluate", description=__doc__)
     parser.add_argument("model", help="a model's name, or a checkpoint's folder")
@@ -129,7 +147,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--corpus", type=Path, help="a folder of our own rows")
     parser.add_argument("--split", default="test", help="of the corpus")
     parser.add_argument("--proactive", type=Path, help="the manifest of Proactive-Sound-Bench")
-    parser.add_argument("--predictions", type=Path, nargs="*", help="rows of other systems on it")
+    parser.add_argument(
+        "--predictions", type=Path, nargs="*", default=(), help="rows of other systems on it"
+    )
     parser.add_argument("--domains", type=Path, help="JSON: its folders' domains")
     parser.add_argument("--librispeech", type=Path, help="a split's folder")
     parser.add_argument("--alignments", type=Path, help="when its words were said")

@@ -25,7 +25,8 @@ def register(app: typer.Typer) -> None:
         corpus
     )
     app.command(
-        context_settings=PASSED_ON, epilog="Example: soundflow evaluate cascade --to report"
+        context_settings=PASSED_ON,
+        epilog="Example: soundflow evaluate cascade --to report --held-out data/held-out",
     )(evaluate)
 
 

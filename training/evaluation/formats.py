@@ -62,10 +62,13 @@ def alignments(folder: Path) -> dict[str, list[Spoken]]:
     """
     spoken: dict[str, list[Spoken]] = {}
     for file in sorted(folder.rglob("*.alignment.txt")):
-        for line in file.read_text().splitlines():
-            name, words, ends = line.split(" ")
+        for number, line in enumerate(file.read_text().splitlines()):
+            try:
+                name, words, ends = line.split(" ")
+                ends_ms = [1000 * float(end) for end in ends.strip('"').split(",")]
+            except ValueError as error:
+                raise ValueError(f"{file}, row {number + 1}: {error}") from error
             cut = words.strip('"').split(",")
-            ends_ms = [1000 * float(end) for end in ends.strip('"').split(",")]
             times = zip(cut, [0.0, *ends_ms], ends_ms, strict=False)
             spoken[name] = [
                 Spoken(part, start_ms, end_ms)
@@ -89,7 +92,10 @@ def mmau(file: Path) -> Iterator[Item]:
     for number, row in enumerate(_rows(file)):
         place = f"{file}, row {number + 1}"
         given = row.get("choices")
-        choices = ast.literal_eval(given) if isinstance(given, str) else given
+        try:
+            choices = ast.literal_eval(given) if isinstance(given, str) else given
+        except (SyntaxError, ValueError):
+            choices = None
         if not isinstance(choices, list) or not choices:
             raise ValueError(f"{place}: no choices, got {given!r}")
         yield Item(
@@ -167,8 +173,12 @@ def _rows(file: Path) -> Iterator[Mapping[str, Any]]:
     text = file.read_text()
     try:
         if text.lstrip().startswith("["):
-            yield from json.loads(text)
+            rows = json.loads(text)
         else:
-            yield from (json.loads(line) for line in text.splitlines() if line.strip())
+            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
     except json.JSONDecodeError as error:
         raise ValueError(f"{file}: {error}") from error
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise ValueError(f"{file}, row {number + 1}: no object, but {row!r}")
+        yield row

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
-from pytest import approx, raises
+from pytest import CaptureFixture, approx, mark, raises
 
 from soundflow.audio import CHUNK_SAMPLES, SAMPLE_RATE_HZ
 from tests.training.tiny import write_start
@@ -144,6 +144,28 @@ def test_a_checkpoint_is_also_asked_offline(tmp_path: Path) -> None:
 def test_what_is_not_there_is_told_in_a_line(tmp_path: Path) -> None:
     with raises(SystemExit, match="error: .*nowhere: there is no"):
         evaluated(tmp_path / "out", "--librispeech", tmp_path / "nowhere")
+
+
+@mark.parametrize(
+    ("options", "told"),
+    [
+        ((), "nothing to play: give at least one of --held-out, --corpus"),
+        (("--covost2", "table.tsv"), "--covost2-clips names the folder"),
+        (("--corpus", "rows", "--predictions", "others.jsonl"), "that --proactive names"),
+    ],
+)
+def test_what_makes_no_sense_is_told_before_anything_is_loaded(
+    tmp_path: Path, capsys: CaptureFixture[str], options: tuple[str, ...], told: str
+) -> None:
+    with raises(SystemExit, match="2"):
+        evaluated(tmp_path / "out", *options, model="absent")
+    assert told in capsys.readouterr().err
+
+
+def test_a_report_where_a_file_is_is_told_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "out").touch()
+    with raises(SystemExit, match="error: .*out"):
+        evaluated(tmp_path / "out", "--corpus", tmp_path)
 
 
 def test_the_page_draws_values_with_their_intervals() -> None:

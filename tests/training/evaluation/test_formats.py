@@ -1,5 +1,6 @@
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from pytest import mark, raises
@@ -122,3 +123,20 @@ def test_what_is_broken_is_named(
     with raises(ValueError, match=told) as raised:
         list(read(file))
     assert "broken.json" in str(raised.value)
+
+
+@mark.parametrize(
+    ("name", "text", "read", "told"),
+    [
+        ("a.alignment.txt", '1 ",GO" "0.1,0.2"\n\n', formats.alignments, "row 2"),
+        ("mmau.json", '[{"audio_id": "a.wav", "choices": "Dog or cat"}]', formats.mmau, "row 1"),
+        ("sd_qa.json", '["what?"]', formats.sd_qa, "row 1: no object"),
+    ],
+)
+def test_what_cannot_be_read_is_named_by_file_and_row(
+    tmp_path: Path, name: str, text: str, read: Callable[[Path], Iterable[object]], told: str
+) -> None:
+    file = tmp_path / name
+    file.write_text(text)
+    with raises(ValueError, match=f"{re.escape(str(file))}, {told}"):
+        list(read(tmp_path if read is formats.alignments else file))
