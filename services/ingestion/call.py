@@ -110,10 +110,12 @@ class Call:
         async with self._lock:
             if self._position_ms == 0:  # a session's clock starts with its first audio
                 self._started_at = time.monotonic()
-            self._audio_at = time.monotonic()
-            taken = self._take(data, timestamp_ms)
-            self._report_quiet()
-            await self._pass_on(taken)
+            try:
+                taken = self._take(data, timestamp_ms)
+                self._report_quiet()
+                await self._pass_on(taken)
+            finally:
+                self._audio_at = time.monotonic()
         ahead_s = (self._position_ms - self._elapsed_ms - self._ingestion.config.burst_ms) / 1000
         if ahead_s > 0:
             await asyncio.sleep(ahead_s)
@@ -221,20 +223,22 @@ class Call:
         config = self._ingestion.config
         while not self._finished:
             await asyncio.sleep(TICK_S)
-            quiet_s = time.monotonic() - self._audio_at
+            async with self._lock:  # whose audio waits for the platform is not silent
+                if self._finished:
+                    return
+                quiet_s = time.monotonic() - self._audio_at
+                behind_ms = int(self._elapsed_ms) - self._position_ms
+                if self._position_ms and quiet_s * 1000 > config.quiet_after_ms and behind_ms > 0:
+                    await self._fill(behind_ms)
             if quiet_s > config.idle_close_s:
                 await self.close(CloseReason.IDLE)
                 return
-            behind_ms = int(self._elapsed_ms) - self._position_ms
-            if self._position_ms and quiet_s * 1000 > config.quiet_after_ms and behind_ms > 0:
-                await self._fill(behind_ms)
 
     async def _fill(self, silence_ms: int) -> None:
-        async with self._lock:
-            filled = self._intake.silence(silence_ms)
-            start_ms = self._quiet.start_ms if self._quiet else self._position_ms - silence_ms
-            self._quiet = intake.Gap(start_ms, self._position_ms)
-            await self._pass_on(IntakeResult(filled.chunks))
+        filled = self._intake.silence(silence_ms)
+        start_ms = self._quiet.start_ms if self._quiet else self._position_ms - silence_ms
+        self._quiet = intake.Gap(start_ms, self._position_ms)
+        await self._pass_on(IntakeResult(filled.chunks))
 
 
 def _check_channels(session_ids: Sequence[str], audio_format: AudioFormat) -> None:

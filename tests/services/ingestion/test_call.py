@@ -9,8 +9,8 @@ import pytest
 
 from services.core.errors import BadRequest, Overloaded, ProtocolBroken
 from services.core.events import CloseReason, ErrorEvent, Gap, SessionClosed
-from services.core.messages import Instructed, TurnCancelled
-from services.ingestion.call import Call
+from services.core.messages import AudioMessage, Instructed, TurnCancelled
+from services.ingestion.call import TICK_S, Call
 from soundflow.audio import CHUNK_SAMPLES, AudioFormat, Encoding
 from soundflow.interaction import SessionSpec
 from tests.services.ingestion.rig import Rig, make_rig, unread
@@ -204,6 +204,49 @@ async def test_silence_up_to_the_end_is_told_with_the_end() -> None:
         await until(lambda: len(rig.chunks(call.session_ids[0])) >= 2)
         await call.finish()
         assert [gap.start_ms for gap in gaps(call)] == [200]
+
+
+async def test_audio_that_waits_for_the_platform_is_not_taken_for_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rig = make_rig(quiet_after_ms=400)
+    back = platform_away(rig, monkeypatch)
+    async with calling(rig) as call:
+        async with asyncio.TaskGroup() as caller:
+            caller.create_task(call.push(silence(chunks=1)))
+            caller.create_task(call.push(silence(chunks=1)))
+            await asyncio.sleep(3 * TICK_S)
+            caller.create_task(call.finish())
+            back.set()
+        assert rig.chunks(call.session_ids[0]) == [0, 1, 2]
+        assert gaps(call) == []
+
+
+async def test_after_an_end_that_waits_for_the_platform_nothing_is_filled_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rig = make_rig(quiet_after_ms=400)
+    back = platform_away(rig, monkeypatch)
+    async with calling(rig) as call:
+        await call.push(silence(chunks=0.5))
+        finishing = asyncio.create_task(call.finish())
+        await asyncio.sleep(3 * TICK_S)
+        back.set()
+        await finishing
+        await asyncio.sleep(0.01)
+        assert [sent.chunk.last for sent in rig.audio.sent] == [True]
+
+
+def platform_away(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Let audio wait until what is returned is set."""
+    back, send = asyncio.Event(), rig.audio.send
+
+    async def send_late(message: AudioMessage) -> int:
+        await back.wait()
+        return await send(message)
+
+    monkeypatch.setattr(rig.audio, "send", send_late)
+    return back
 
 
 async def test_before_the_first_audio_nothing_is_filled_in() -> None:
