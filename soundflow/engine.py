@@ -238,7 +238,7 @@ class Engine(Generic[StateT]):
         self, session: Session[StateT], index: int, heard: asyncio.Future[Heard]
     ) -> None:
         for queued in (*session.in_step.queue, *session.queue):
-            if queued.features.index == index:
+            if queued.answers_for(index):
                 queued.waiters.append(heard)
                 return
         known = session.answers.find(index)
@@ -254,6 +254,7 @@ class Engine(Generic[StateT]):
             session.dropped = Overrun(first, index)
             # The next decision answers for it, so who waits for it gets that one.
             session.queue[0].waiters += oldest.waiters
+            session.queue[0].dropped += oldest.dropped + 1
 
     async def _step_decoder(
         self,

@@ -53,10 +53,19 @@ class Heard:
 
 @dataclass(slots=True)
 class Queued:
-    """A chunk that is not decided on. waiters: all who want to know, as a chunk may be repeated."""
+    """A chunk that is not decided on.
+
+    waiters: all who want to know, as a chunk may be repeated.
+    dropped: how many chunks right before it were; its decision answers for them too.
+    """
 
     features: Features
     waiters: list[asyncio.Future[Heard]]
+    dropped: int = 0
+
+    def answers_for(self, index: int) -> bool:
+        """Whether the decision on it is a chunk's, too."""
+        return 0 <= self.features.index - index <= self.dropped
 
     def answer(self, heard: Heard) -> None:
         """Tell those who still wait."""

@@ -71,6 +71,20 @@ async def test_a_chunk_dropped_in_an_overrun_is_covered_by_the_decision_after_it
         assert await bench.heard("a", 1) == answers[-1]
 
 
+async def test_a_dropped_chunk_that_is_repeated_waits_for_the_decision_that_covers_it() -> None:
+    async with running(queue_chunks=2) as bench:
+        await bench.open("a")
+        await bench.heard("a", 0)
+        bench.decoder.hold()
+        in_step = bench.hear("a", 1)
+        await bench.logged("listen", 2)
+        rest = [bench.hear("a", index) for index in range(2, 7)]
+        repeats = [bench.hear("a", index) for index in (1, 2, 4, 5)]
+        bench.decoder.release()
+        answers = await asyncio.wait_for(asyncio.gather(in_step, *rest, *repeats), DEADLINE_S)
+        assert [answer.decision.index for answer in answers] == [1, *[6] * 5, 1, *[6] * 3]
+
+
 async def test_a_chunk_repeated_while_it_waits_gets_the_same_decision(bench: Bench) -> None:
     await bench.open("a")
     bench.decoder.hold()
