@@ -23,7 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         before_S = read_pcm(options.file)
         curated = tfjp(before_S)
-    except (AudioError, OSError, UnusableClipError) as error:
+    except (AudioError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except UnusableClipError as error:
         print(f"{options.file}: {error}", file=sys.stderr)
         return 1
     print(summary(before_S, curated))

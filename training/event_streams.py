@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from soundflow.checkpoint import CheckpointError
 from soundflow.interaction import Ability
 from soundflow.unified.prompts import STANDARD_PROMPTS
 from training.compose import Cue, Role, compose
@@ -77,6 +78,14 @@ class Maker:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make streams; return the exit status: 1 where none could be made."""
     options = _parser().parse_args(arguments)
+    try:
+        return _make(options)
+    except (CheckpointError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _make(options: argparse.Namespace) -> int:
     sounds = (each.recording for each in read_table(options.table) if each.kind in SOUNDS)
     library = Library.of(sounds, Split(options.split))
     planner = _planner(options)

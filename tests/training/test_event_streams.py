@@ -45,7 +45,14 @@ def test_streams_are_made_that_are_sound_and_the_same_again(
             assert (response.chunk + 1) * 6400 >= end
 
 
-@pytest.mark.models
-def test_without_a_recording_of_the_split_nothing_is_made(manifest: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no recording of the split test"):
-        main([str(manifest), "--to", str(tmp_path / "x"), "--split", "test"])
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [("sounds.csv", "no recording of the split test"), ("absent.csv", "absent.csv")],
+)
+def test_what_is_missing_is_told_in_a_line(
+    manifest: Path, capsys: pytest.CaptureFixture[str], table: str, told: str
+) -> None:
+    given = [str(manifest.with_name(table)), "--to", str(manifest.with_name("x"))]
+    assert main([*given, "--split", "test"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and told in said and said.count("\n") == 1

@@ -49,7 +49,7 @@ def test_any_file_is_read_as_16_khz_mono(tmp_path: Path) -> None:
     expected = 0.5 * np.sin(2 * np.pi * 440 * np.arange(4000, 12_000) / 16_000)
     assert np.abs(pcm[4000:12_000] - expected).max() < 0.01
     (tmp_path / "text.wav").write_text("no audio")
-    with pytest.raises(AudioError):
+    with pytest.raises(AudioError, match="text.wav: no audio that can be read"):
         read_pcm(tmp_path / "text.wav")
 
 

@@ -158,3 +158,11 @@ def test_a_recording_on_the_wrong_side_is_found(tmp_path: Path) -> None:
     write_rows(tmp_path / "rows.jsonl", [mixed])
     why = f"is of the split train, but {sources[Split.TEST]} is of test"
     assert list(broken_rows(tmp_path / "rows.jsonl")) == [Broken(1, row.id, why)]
+
+
+def test_nothing_to_check_is_not_called_sound(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([]) == main([str(tmp_path / "absent.jsonl")]) == 2
+    said = capsys.readouterr().err
+    assert "usage" in said and "absent.jsonl" in said and "sound" not in said

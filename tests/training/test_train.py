@@ -54,3 +54,23 @@ def test_what_is_wrong_is_told_in_a_line(
     given |= {wrong: 3 if wrong == "--batch" else tmp_path / "nowhere"}
     with raises(SystemExit, match=f"error: .*{message}"):
         command(monkeypatch, "scratch", *(part for pair in given.items() for part in pair))
+
+
+@mark.parametrize("text", [None, "no audio"])
+def test_audio_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: MonkeyPatch, text: str | None
+) -> None:
+    row = made_row(0, tmp_path, turns=1)
+    write_rows(tmp_path / "base.jsonl", [row])
+    audio = tmp_path / row.turns[0].audio_path
+    audio.unlink() if text is None else audio.write_text(text)
+    given = (
+        "--from",
+        write_start(tmp_path / "start"),
+        "--data",
+        tmp_path,
+        "--to",
+        tmp_path / "run",
+    )
+    with raises(SystemExit, match=f"error: .*{audio.name}"):
+        command(monkeypatch, "scratch", *given, "--steps", 1, "--batch", 1, "--piece", 1)

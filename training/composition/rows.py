@@ -200,7 +200,13 @@ def broken_rows(path: Path) -> Iterator[Broken]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Check files; return the exit status: 1 where a row is broken."""
+    """Check files; return the exit status: 1 where a row is broken, 2 where there is no file."""
+    if absent := [name for name in arguments if not Path(name).is_file()]:
+        print(f"there is no file {', '.join(absent)}", file=sys.stderr)
+        return 2
+    if not arguments:
+        print("usage: python -m training.composition.rows FILE…", file=sys.stderr)
+        return 2
     found = 0
     for path in map(Path, arguments):
         for broken in broken_rows(path):

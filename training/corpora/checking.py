@@ -52,7 +52,7 @@ def _wrong(row: Row, folder: Path) -> Iterator[str]:
         try:
             pcm_S = read_pcm(folder / turn.audio_path)
         except (AudioError, OSError) as error:
-            yield f"{turn.audio_path}: {error}"
+            yield str(error)
             return
         samples += len(pcm_S)
         if row.timed and len(pcm_S) % CHUNK_SAMPLES:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from soundflow.audio import SAMPLE_RATE_HZ, Pcm
+from soundflow.audio import SAMPLE_RATE_HZ, AudioError, Pcm
 from soundflow.media import open_media
 from training.whole import written_whole
 
@@ -105,9 +105,12 @@ def split_of(source: str) -> Split:
 
 
 def read_pcm(path: Path) -> Pcm:
-    """Read any audio file as 16 kHz mono. AudioError, OSError."""
-    with open_media(path) as media:
-        pieces = [chunk.pcm[: chunk.samples] for chunk in media.chunks(["clip"])]
+    """Read any audio file as 16 kHz mono. AudioError and OSError, which name it."""
+    try:
+        with open_media(path) as media:
+            pieces = [chunk.pcm[: chunk.samples] for chunk in media.chunks(["clip"])]
+    except AudioError as error:
+        raise AudioError(error.code, f"{path}: {error}") from error
     pcm_S: Pcm = np.concatenate(pieces)
     return pcm_S
 
