@@ -19,7 +19,8 @@ class Placed:
     version: of the model there.
     heard: the newest chunk given to the decoder. decided: the newest that a published decision
     covers. turn: the newest turn that the record knows of.
-    captured: when the chunks since window_start were captured, by index.
+    window_unix_us: when chunk window_start was captured, or earlier.
+    captured: when the chunks since then were captured, by index; of those that came here.
     instruction: one that was given since the last decision, so that memory does not hold it yet.
     placement: how often the state was placed anew; an older answer is void.
     pending: answers that are waited for.
@@ -60,5 +61,7 @@ class Placed:
         self.window_start, self.memory = heard.window_start, heard.memory
         while self.captured and self.captured[0][0] < heard.window_start:
             self.captured.popleft()
-        if self.captured:
+        # Of a session that was taken over within its window, the first chunks never came here: the
+        # time of an older window stays, so that more is read again than is needed, never less.
+        if self.captured and self.captured[0][0] == heard.window_start:
             self.window_unix_us = self.captured[0][1]

@@ -184,9 +184,12 @@ class Placement:
         met: ReplicaLost | DecoderFull | None = None
         ranked = await self.decoders.ranked(record.session_id)
         for replica in dict.fromkeys((record.decoder or ranked[0], *ranked)):
-            record = await self._assign(record, replica)
+            decoder = self.decoders.at(replica)
             try:
-                decoder = self.decoders.at(replica)
+                if record.decoder not in ("", replica):
+                    # One that was only cut off from here has the session as it was then.
+                    await decoder.close(record.session_id)
+                record = await self._assign(record, replica)
                 return replica, await decoder.open(record.session_id, record.spec, past)
             except (ReplicaLost, DecoderFull) as why:
                 met = why

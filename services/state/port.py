@@ -20,7 +20,7 @@ class SessionRecord:
     decoder: the replica that holds the model's state; "" before the first chunk.
     last_index: the newest chunk that a decision covers; -1 before the first.
     window_start, window_unix_us: the oldest chunk that the model's state depends on, and when its
-        last sample arrived: from there features are replayed into a rebuilt decoder.
+        last sample arrived, or earlier: from there features are replayed into a rebuilt decoder.
     memory: what the decoder must know beside those features; only a decoder reads it.
     open_turns: those that a decision has opened and that are not finished.
     turns: the last KEPT_TURNS finished turns, oldest first.

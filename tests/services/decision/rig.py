@@ -36,11 +36,18 @@ class Rig:
         await self.store.create(SessionRecord(session_id, SessionSpec("listen"), 0))
 
     async def send(
-        self, session_id: str, index: int, *, last: bool = False, version: int = 0
+        self,
+        session_id: str,
+        index: int,
+        *,
+        last: bool = False,
+        version: int = 0,
+        captured_unix_us: int | None = None,
     ) -> None:
         level = {"level": np.zeros(1, np.float32)}
         features = Features(session_id, index, level, last, version)
-        await self.features.send(FeaturesMessage(features, captured_unix_us=1000 + index))
+        captured = 1000 + index if captured_unix_us is None else captured_unix_us
+        await self.features.send(FeaturesMessage(features, captured))
 
     async def change(self, session_id: str, change: SessionChange) -> None:
         await self.sessions.send(SessionMessage(session_id, 0, change))

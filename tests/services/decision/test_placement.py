@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from services.core.clock import unix_us
 from services.core.messages import NO_ROOM, FeaturesMessage, Instructed
 from services.decision import placement
 from services.state.memory import MemorySessionStore
@@ -158,6 +159,25 @@ async def test_a_session_stays_where_it_is_until_all_that_was_heard_is_decided(r
     assert [(m.decision.index, m.model_version) for m in after][-1] == (2, 2)
 
 
+async def test_a_session_that_comes_back_to_a_decoder_begins_there_anew(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was cut off, not ended, has the session as it was then: long before the window."""
+    monkeypatch.setattr(placement, "CLOCK_SLACK_US", 0)
+    await rig.keep_record("a")
+    one, two = rig.replicas.replicas
+    for index in range(12):
+        if index == 2:
+            one.lose()
+        if index == 11:
+            one.gone = False
+            two.lose()
+        await rig.send("a", index, captured_unix_us=unix_us())
+        assert (await rig.decided_up_to("a", index))[-1].decision.index == index
+    assert rig.store._records["a"].decoder == "one"
+    assert 2 not in one.heard
+
+
 async def test_an_instruction_reaches_the_decoder_that_follows_a_lost_one(rig: Rig) -> None:
     await rig.keep_record("a")
     await rig.send("a", 0)
@@ -188,3 +208,29 @@ async def test_another_replica_of_the_service_takes_over_without_a_gap_or_a_repe
     assert [turns for index, turns in numbers(messages) if index > 4 and turns] == []
     stepping.cancel()
     await asyncio.gather(stepping, return_exceptions=True)
+
+
+async def test_a_session_that_was_taken_over_is_rebuilt_from_where_its_window_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Though the replica that took it over has seen only the newest chunks of the window."""
+    monkeypatch.setattr(placement, "CLOCK_SLACK_US", 0)
+    features = MemoryTopic[FeaturesMessage](groups=["decision"], kept=100)
+    store, replicas = MemorySessionStore(), Replicas()
+    stepping = [asyncio.create_task(each.engine.run()) for each in replicas.replicas]
+    async with running(features=features, store=store, replicas=replicas) as first:
+        await first.keep_record("a")
+        for index in range(5):  # after the last of them a turn begins, which is written at once
+            await first.send("a", index, captured_unix_us=unix_us())
+            await first.decided_up_to("a", index)
+        await until(lambda: store._records["a"].last_index == 4)
+        assert store._records["a"].window_start == 4
+    async with running(features=features, store=store, replicas=replicas) as second:
+        await second.send("a", 5, captured_unix_us=unix_us())
+        await second.decided_up_to("a", 5)
+        replicas.at("one").lose()
+        await second.send("a", 6, captured_unix_us=unix_us())
+        assert numbers(await second.decided_up_to("a", 6)) == [(6, [])]
+    for each in stepping:
+        each.cancel()
+    await asyncio.gather(*stepping, return_exceptions=True)
