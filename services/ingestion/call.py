@@ -87,11 +87,14 @@ class Call:
         """Keep what is open, as whoever leaves before the end has lost its connection."""
         if self._watch:
             self._watch.cancel()
-        if self._parted:
-            await self.close(CloseReason.CLIENT_GONE)
-        left = [session for session in self._sessions.values() if not session.ended.is_set()]
-        if left:
-            await self._ingestion.keep(left)
+        try:
+            if self._parted:
+                await self.close(CloseReason.CLIENT_GONE)
+            left = [session for session in self._sessions.values() if not session.ended.is_set()]
+            if left:
+                await self._ingestion.keep(left)
+        finally:
+            self.events.shut()  # nobody reads them now; what is still to be told waits for nobody
 
     async def push(self, data: bytes, timestamp_ms: int | None = None) -> None:
         """Take audio; wait while it runs ahead of the clock by more than the burst allowed.

@@ -4,6 +4,9 @@ import asyncio
 
 from services.core.events import CloseReason, SessionClosed, SessionResumed
 from services.core.messages import Closed
+from services.ingestion.call import Call
+from services.ingestion.resuming import Claim
+from soundflow.audio import AudioFormat
 from tests.services.ingestion.caller import Caller
 from tests.services.ingestion.rig import decision, make_rig, play
 from tests.waiting import DEADLINE_S, until
@@ -48,3 +51,14 @@ async def test_a_full_replica_still_lets_back_in_who_was_here() -> None:
     rig.service.check_entry()
     await caller.back(rig)
     assert rig.service.open_sessions == 1
+
+
+async def test_a_caller_that_is_gone_again_before_it_read_what_it_missed_leaves_no_work() -> None:
+    rig = make_rig(outbox_events=10)
+    caller = await Caller("a").call(rig)
+    for index in range(20):
+        await rig.record("a", decision(index))
+    claim = Claim("a", caller.tokens["a"])
+    async with Call(rig.service, [claim], AudioFormat(), face="test") as call:
+        await until(lambda: len(call.events._events) > 5)  # half of what may wait
+    await until(lambda: not rig.service._background._tasks)
