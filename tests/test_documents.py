@@ -1,11 +1,15 @@
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 # Not what was fetched or installed below the root.
-OURS = ("bench", "demo", "docs", "helm", "protos", "services", "soundflow", "stack", "tests")
+OURS = (
+    *("bench", "demo", "docs", "helm", "models", "protos", "services", "soundflow", "stack"),
+    *("tests", "training"),
+)
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *(path for part in OURS for path in (ROOT / part).rglob("*.md"))]
 )
@@ -19,7 +23,18 @@ def test_links_lead_somewhere(document: Path) -> None:
     assert [target for target in targets if not (document.parent / target).exists()] == []
 
 
-def test_the_readme_names_make_targets_that_exist() -> None:
+def test_every_document_of_ours_is_looked_at() -> None:
+    listed = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("this is no checkout")
+    assert {ROOT / name for name in listed.stdout.splitlines()} <= set(DOCUMENTS)
+
+
+def test_documents_name_make_targets_that_exist() -> None:
     known = {match["name"] for match in TARGET.finditer((ROOT / "Makefile").read_text())}
-    named = set(re.findall(r"`?make ([a-z-]+)", (ROOT / "README.md").read_text()))
-    assert {"run", "test"} <= named <= known
+    named = {
+        name
+        for document in DOCUMENTS
+        for name in re.findall(r"(?:`|^)make ([a-z-]+)", document.read_text(), re.MULTILINE)
+    }
+    assert {"run", "test", "corpus", "train-small"} <= named <= known
