@@ -183,11 +183,8 @@ class Utterance:
         self.log_mel = self.log_mel[frames:]
         self.start_ms += frames * FRAME_MS
         self.seen_frames -= frames
-        self.settled = tuple(
-            TimedWord(word.text, word.start_ms - until_ms, word.end_ms - until_ms)
-            for word in self.settled
-            if word.start_ms >= until_ms
-        )
+        kept = [word for word in self.settled if word.start_ms >= until_ms]
+        self.settled, self.guess = _earlier(kept, until_ms), _earlier(self.guess, until_ms)
 
     def _settled_ms(self) -> int:
         return self.settled[-1].end_ms if self.settled else 0
@@ -231,3 +228,7 @@ def plain(word: TimedWord) -> str:
 def joined(words: Sequence[TimedWord]) -> str:
     """Return the words as text."""
     return "".join(word.text for word in words)
+
+
+def _earlier(words: Sequence[TimedWord], by_ms: int) -> tuple[TimedWord, ...]:
+    return tuple(TimedWord(w.text, w.start_ms - by_ms, w.end_ms - by_ms) for w in words)

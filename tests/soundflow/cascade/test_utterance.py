@@ -117,3 +117,12 @@ def test_a_last_pass_that_repeats_itself_leaves_what_was_shown_before() -> None:
     looping = replace(said("press zero " * 20), compression_ratio=9.0)
     last, _ = spoken.take(Reach.LAST, looping, SETTINGS)
     assert (last.text, last.final) == ("press zero for help", True)
+
+
+def test_what_is_left_as_shown_after_a_cut_lies_where_it_was_said() -> None:
+    spoken = utterance(8_000, start_ms=1_000)
+    take(spoken, "a b c d e f g h i j k l m n o p", "a b c d e f g h i j k l m n o p")
+    assert spoken.start_ms > 1_000
+    looping = replace(said("o " * 20), compression_ratio=9.0)
+    last, _ = spoken.take(Reach.LAST, looping, SETTINGS)
+    assert last.words == (Word("o", 8_000, 8_500), Word("p", 8_500, 9_000))
