@@ -71,8 +71,8 @@ class Resuming:
         try:
             for channel, claim in enumerate(claims):
                 session = LiveSession(claim.session_id, outbox, channel, behind=True)
-                records.append(await self._take(session))
                 sessions.append(session)
+                records.append(await self._take(session))
             channels = [
                 await self._accepted(session, record)
                 for session, record in zip(sessions, records, strict=True)

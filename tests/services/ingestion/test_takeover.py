@@ -60,6 +60,23 @@ async def test_a_replica_before_that_does_not_answer_holds_up_nobody() -> None:
     await caller.back(replica_of(rig, "second", Holders()))
 
 
+async def test_a_return_that_is_broken_off_keeps_its_session_no_longer_than_a_lost_call() -> None:
+    rig = replica_of(make_rig(), "first")
+    caller = await Caller("a").call(rig)
+
+    class Holders:
+        async def let_go(self, address: str, session_id: str, epoch: int) -> None:
+            await asyncio.Event().wait()  # it died, and nobody answers
+
+    second = replica_of(rig, "second", Holders())
+    returning = asyncio.create_task(caller.back(second))
+    await until(lambda: second.service.holds("a"))
+    returning.cancel()
+    await asyncio.wait([returning])
+    await until(lambda: not second.service.holds("a"))
+    assert (await rig.store.get("a")).closed == "client_gone"
+
+
 async def test_the_later_of_two_returns_wins_wherever_they_are() -> None:
     rig = make_rig()
     caller = await Caller("a").call(rig)
