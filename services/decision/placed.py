@@ -21,7 +21,7 @@ class Placed:
     covers. turn: the newest turn that the record knows of.
     window_unix_us: when chunk window_start was captured, or earlier.
     captured: when the chunks since then were captured, by index; of those that came here.
-    instruction: one that was given since the last decision, so that memory does not hold it yet.
+    instruction: one that memory does not hold yet; given behind chunk instructed_behind.
     placement: how often the state was placed anew; an older answer is void.
     pending: answers that are waited for.
     touched_s: when a message came last, on the monotonic clock.
@@ -38,6 +38,7 @@ class Placed:
     memory: str = ""
     captured: deque[tuple[int, int]] = field(default_factory=deque)
     instruction: str = ""
+    instructed_behind: int = -1
     placement: int = 0
     over: bool = False
     pending: int = 0
@@ -52,12 +53,18 @@ class Placed:
             self.heard = index
             self.captured.append((index, message.captured_unix_us))
 
+    def instructed(self, text: str) -> None:
+        """Note that the decoder was given an instruction."""
+        self.instruction, self.instructed_behind = text, self.heard
+
     def note(self, heard: Heard) -> None:
         """Note how far the session is, and from where its model state could be built again."""
         if heard.decision.index < self.decided:  # an old chunk that came again
             return
         self.decided = heard.decision.index
-        self.instruction = ""
+        # A memory that is as before was written before.
+        if self.decided > self.instructed_behind and heard.memory != self.memory:
+            self.instruction = ""
         self.window_start, self.memory = heard.window_start, heard.memory
         while self.captured and self.captured[0][0] < heard.window_start:
             self.captured.popleft()

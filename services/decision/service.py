@@ -97,7 +97,7 @@ class DecisionService:
                     pass  # it is placed now
                 case Instructed(text):
                     await decoder.instruct(message.session_id, text)
-                    session.instruction = text
+                    session.instructed(text)
                 case TurnCancelled(turn):
                     await decoder.cancel(message.session_id, turn)
         except (ReplicaLost, NotOpen) as lost:

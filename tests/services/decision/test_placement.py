@@ -13,6 +13,8 @@ from services.decision import placement
 from services.state.memory import MemorySessionStore
 from services.transport.memory import MemoryTopic
 from soundflow.decoder import DecoderFull
+from soundflow.engine_session import Heard
+from soundflow.interaction import Action, Decision
 from soundflow.null import NullState
 from tests.services.decision.replicas import Replicas
 from tests.services.decision.rig import Rig, numbers, running
@@ -187,6 +189,26 @@ async def test_an_instruction_reaches_the_decoder_that_follows_a_lost_one(rig: R
     await rig.change("a", Instructed("count the dogs"))
     await until(lambda: "a" in two.engine._sessions)
     await until(lambda: two.engine._sessions["a"].state.instruction == "count the dogs")
+
+
+async def test_an_instruction_that_came_during_a_decision_is_not_lost_with_the_decoder(
+    rig: Rig,
+) -> None:
+    await rig.keep_record("a")
+    one, two = rig.replicas.replicas
+    one.mute = True
+    await rig.send("a", 0)
+    await until(lambda: one.heard == [0])
+    await rig.change("a", Instructed("count the dogs"))
+    await until(lambda: one.engine._sessions["a"].state.instruction == "count the dogs")
+    await until(lambda: rig.service.placement._placed["a"].instruction == "count the dogs")
+    [answer] = one.owed
+    answer.set_result(Heard(Decision("a", 0, Action.SILENT), memory="as it was before"))
+    await rig.decided_up_to("a", 0)
+    one.lose()
+    await rig.send("a", 1)
+    await rig.decided_up_to("a", 1)
+    assert two.engine._sessions["a"].state.instruction == "count the dogs"
 
 
 async def test_another_replica_of_the_service_takes_over_without_a_gap_or_a_repeat() -> None:
