@@ -11,6 +11,10 @@ from soundflow.interaction import Ability, SessionSpec
 
 Layout = Literal["mix", "split"]
 
+# As large as the same fields may be in protobuf, which is how they go on.
+MAX_INT32 = 2**31 - 1
+MAX_INT64 = 2**63 - 1
+
 
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -66,7 +70,7 @@ class ResumeFields(_Request):
 
     session_id: str = Field(min_length=1)
     resume_token: str
-    last_event_id: int = Field(default=0, ge=0)
+    last_event_id: int = Field(default=0, ge=0, le=MAX_INT64)
 
     def claim(self) -> Claim:
         """Return it as ingestion knows it."""
@@ -98,14 +102,14 @@ class CancelRequest(_Request):
     """The turn of this number is to end."""
 
     type: Literal["cancel"]
-    turn: int = Field(ge=1)
+    turn: int = Field(ge=1, le=MAX_INT32)
 
 
 class TimestampRequest(_Request):
     """Where the next audio message begins on the sender's clock."""
 
     type: Literal["audio.timestamp"]
-    timestamp_ms: int = Field(ge=0)
+    timestamp_ms: int = Field(ge=0, le=MAX_INT64)
 
 
 class AudioEndRequest(_Request):

@@ -3,6 +3,8 @@
 import pytest
 
 from services.core.errors import BadRequest, ProtocolBroken
+from services.core.messages import SessionMessage, TurnCancelled
+from services.core.wire import SESSIONS
 from services.ingestion.requests import (
     AudioEndRequest,
     CancelRequest,
@@ -66,8 +68,10 @@ def test_later_messages_are_read(text: str, request_: object) -> None:
         ('{"type": "instruct"}', "bad_field", "instruct.text"),
         ('{"type": "cancel", "turn": 0}', "bad_field", "cancel.turn"),
         ('{"type": "cancel", "turn": "soon"}', "bad_field", "cancel.turn"),
+        ('{"type": "cancel", "turn": 2147483648}', "bad_field", "cancel.turn"),
         ('{"type": "audio.timestamp", "timestamp_ms": -1}', "bad_field", "timestamp_ms"),
         ('{"type": "audio.timestamp", "timestamp_ms": 1e400}', "bad_field", "timestamp_ms"),
+        ('{"type": "audio.timestamp", "timestamp_ms": 9223372036854775808}', "bad_field", "_ms"),
         ('{"type": "cancel", "turn": 1, "why": ""}', "unknown_field", "cancel.why"),
         ('{"type": "session.open", "audio": []}', "bad_field", "session.open.audio"),
     ],
@@ -77,6 +81,13 @@ def test_a_message_that_cannot_be_read_names_the_field(text: str, code: str, nam
         parse_stream(text)
     assert refused.value.code == code
     assert named in refused.value.message
+
+
+def test_the_greatest_turn_that_may_be_named_can_be_told_to_the_other_services() -> None:
+    request = parse_stream('{"type": "cancel", "turn": 2147483647}')
+    assert isinstance(request, CancelRequest)
+    message = SessionMessage("s", 1, TurnCancelled(request.turn))
+    assert SESSIONS.load(SESSIONS.dump(message)) == message
 
 
 def test_a_task_says_what_to_do_with_its_channels() -> None:
