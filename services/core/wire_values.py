@@ -87,7 +87,10 @@ def tensor_from_proto(tensor: pb.Tensor) -> Tensor:
             f"tensor {tensor.name!r} of {shape=} and type {dtype.str!r} takes {expected_bytes} "
             f"bytes, got {len(tensor.data)}"
         )
-    return np.frombuffer(tensor.data, dtype).reshape(shape)
+    try:
+        return np.frombuffer(tensor.data, dtype).reshape(shape)
+    except ValueError as error:  # more dimensions than numpy has, or lengths beside a 0 too great
+        raise bad_message(f"tensor {tensor.name!r} cannot have {shape=}: {error}") from None
 
 
 def _number_type(tensor: pb.Tensor) -> np.dtype[np.generic]:

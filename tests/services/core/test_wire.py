@@ -170,6 +170,12 @@ WRONG: dict[str, tuple[wire.TopicType[Any], Message, str]] = {
     "too many bytes": (wire.FEATURES, a_tensor(data=bytes(12)), "takes 8 bytes, got 12"),
     "negative length": (wire.FEATURES, a_tensor(shape=[-2]), "shape"),
     "huge shape": (wire.FEATURES, a_tensor(shape=[2**31 - 1] * 4), "got 8"),
+    "too many dimensions": (wire.FEATURES, a_tensor(shape=[1] * 99 + [2]), "cannot have"),
+    "nothing, but endless": (
+        wire.FEATURES,
+        a_tensor(shape=[0] + [2**31 - 1] * 4, data=b""),
+        "cannot have",
+    ),
     "no type": (wire.FEATURES, a_tensor(dtype=""), "''"),
     "pointers": (wire.FEATURES, a_tensor(dtype="O"), "'O'"),
     "records": (wire.FEATURES, a_tensor(dtype="<f4,<f4"), "'<f4,<f4'"),
