@@ -1,5 +1,6 @@
 """Whisper for many sessions: a few worker threads share the waiting jobs as batches."""
 
+import logging
 import math
 import threading
 from collections import defaultdict
@@ -17,6 +18,8 @@ from soundflow.cascade.whisper_model import (
     Window,
 )
 from soundflow.checkpoint import locate
+
+log = logging.getLogger(__name__)
 
 # The most windows decoded together: beyond it a batch takes longer than a chunk lasts (16 windows
 # of 5 s: 0.6 s), and nobody gains from waiting for the slowest.
@@ -121,9 +124,12 @@ class WhisperRuntime:
         windows = [each.job.window for each in group]
         try:
             transcripts = self._model_for(windows[0]).transcribe(windows)
-        except WhisperError as error:
+        except Exception as error:  # whatever it is: without its workers nobody is heard again
+            log.exception("a batch of %d windows failed", len(windows))
+            known = isinstance(error, WhisperError)
+            failure = error if known else WhisperError(f"Whisper failed: {error!r}")
             for each in group:
-                each.future.set_exception(error)
+                each.future.set_exception(failure)
             return
         for each, transcript in zip(group, transcripts, strict=True):
             each.future.set_result(transcript)

@@ -120,7 +120,7 @@ class LocalChat:
                 sampling_temperature=self._config.temperature or 1.0,
                 repetition_penalty=self._config.repetition_penalty,
             )
-        except RuntimeError as cause:
+        except Exception as cause:  # whatever it is: without its thread nobody is answered again
             error = ChatUnavailable(f"the local model {MODEL} failed: {cause}")
             error.__cause__ = cause
         for answer in answers:

@@ -27,7 +27,7 @@ class FakeModel:
     """Answers each window with its length; notes the batches that it was given."""
 
     batches: list[list[int]] = field(default_factory=list)
-    broken: bool = False
+    broken: Exception | None = None
     may_go_on: Event = field(default_factory=Event)
     entered: Event = field(default_factory=Event)
 
@@ -36,7 +36,7 @@ class FakeModel:
         assert self.may_go_on.wait(WAIT_S)
         self.batches.append([len(window.log_mel) for window in windows])
         if self.broken:
-            raise WhisperError("broken")
+            raise self.broken
         return [Transcript(str(len(window.log_mel))) for window in windows]
 
 
@@ -121,8 +121,11 @@ def test_a_cancelled_job_is_not_run(stage: Stage) -> None:
     assert stage.english.batches == [[2]]
 
 
-def test_a_failure_reaches_its_own_jobs_and_the_worker_goes_on(stage: Stage) -> None:
-    stage.english.broken = True
+@pytest.mark.parametrize("failure", [WhisperError("broken"), MemoryError("broken")])
+def test_a_failure_reaches_its_own_jobs_and_the_worker_goes_on(
+    stage: Stage, failure: Exception
+) -> None:
+    stage.english.broken = failure
     failing, other = stage.runtime.submit(job(1)), stage.runtime.submit(job(2, language="es"))
     stage.runtime.start()
     with pytest.raises(WhisperError, match="broken"):

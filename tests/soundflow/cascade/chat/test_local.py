@@ -10,7 +10,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from soundflow import checkpoint
-from soundflow.cascade.chat import ChatConfig, LocalChat, Message, Role, open_chat
+from soundflow.cascade.chat import ChatConfig, ChatUnavailable, LocalChat, Message, Role, open_chat
 from soundflow.cascade.chat.local import MODEL, _Answer
 
 # The questions are such that every atlas and nursery has the answer.
@@ -67,6 +67,20 @@ def test_a_cancelled_answer_ends_without_an_error_and_the_next_is_given(chat: Lo
     assert next(answer)
     cancelled.set()
     assert list(answer) == []
+    assert "Paris" in ask(chat, "What is the capital of France?")
+
+
+@pytest.mark.models
+def test_a_failure_of_any_kind_is_told_and_the_next_question_answered(
+    chat: LocalChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(answer: _Answer, step: object) -> bool:
+        raise MemoryError("no room")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(_Answer, "hear", fail)
+        with pytest.raises(ChatUnavailable, match=f"the local model {MODEL} failed: no room"):
+            ask(chat, "What do bees make?")
     assert "Paris" in ask(chat, "What is the capital of France?")
 
 
