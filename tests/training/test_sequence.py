@@ -182,6 +182,16 @@ def test_a_reply_that_is_cut_ends_but_nobody_learns_to_end_it_there(seed: int) -
             assert drain.answer.text.startswith(back.answer.text.rstrip("\ufffd"))
 
 
+@pytest.mark.parametrize("emotion", ["", "happy"])
+def test_a_reply_of_one_token_that_is_cut_ends_once(emotion: str) -> None:
+    drained = [Drain(0, answer=Answer("1", emotion), said=0.5), Drain(1)]
+    [sequence] = sequences(drained, "Count.", PARTS, UnifiedSettings())
+    ends = np.flatnonzero(sequence.tokens_T == CONTROL.text_end)
+    assert len(ends) == 2  # the prompt's, and the reply's
+    assert not sequence.text_T[ends].any()
+    assert read(sequence, PARTS).drained[0].answer == Answer("1", emotion)
+
+
 def test_the_layout_is_the_published_one() -> None:
     timeline = Timeline(3, (Response(1, Answer("hello", "happy")),), "the")
     sequence = laid_out(timeline, NEVER_LATE)

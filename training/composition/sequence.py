@@ -148,8 +148,10 @@ def _entry(drain: Drain, parts: Parts) -> Entry:
     frames = [np.full((BLOCK_FRAMES, 1), number, np.float32) for number in numbers]
     answer = parts.answer_ids(drain.answer)
     if drain.said < 1:
-        # At least TEXT_BEGIN and two tokens more stay, an emotion perhaps and a text.
-        answer = (*answer[: max(3, int(len(answer) * drain.said))], parts.control.text_end)
+        # At least TEXT_BEGIN and two tokens more stay, an emotion perhaps and a text; of its own
+        # TEXT_END nothing.
+        kept = min(len(answer) - 1, max(3, int(len(answer) * drain.said)))
+        answer = (*answer[:kept], parts.control.text_end)
     return Entry(drain.first, frames, answer)
 
 
