@@ -75,15 +75,14 @@ class Conversation:
 
     def take_question(self, persona: str) -> list[Message]:
         """Return the conversation, ending with what was asked; that counts as asked now."""
-        self.past.append(Message(Role.USER, " ".join(self.asked)))
+        self._remember(Message(Role.USER, " ".join(self.asked)))
         self.asked.clear()
         behaviour = [Message(Role.SYSTEM, persona)] if persona else []
         return [*behaviour, *self.past]
 
     def answered(self, text: str) -> None:
         """Remember an answer, or what was said of it."""
-        self.past.append(Message(Role.ASSISTANT, text))
-        del self.past[:-KEPT_MESSAGES]
+        self._remember(Message(Role.ASSISTANT, text))
 
     def remembered(self) -> Remembered:
         """Return what is to be given to `recall`."""
@@ -98,6 +97,10 @@ class Conversation:
         if remembered.ended is not None:
             self.ended = Future()
             self.ended.set_result(remembered.ended)
+
+    def _remember(self, message: Message) -> None:
+        self.past.append(message)
+        del self.past[:-KEPT_MESSAGES]
 
     def _score(self) -> float:
         """Return how complete the newest utterance sounded; 0 where that is not known."""

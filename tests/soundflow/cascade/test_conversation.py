@@ -111,3 +111,11 @@ def test_memory_is_bounded_for_ever(talk: Talk) -> None:
     assert len(talk.conversation.past) == KEPT_MESSAGES
     assert talk.conversation.past[-1].text == "Answer 99."
     assert len(talk.conversation.recent_TM) == FRAMES
+
+
+def test_questions_that_get_no_answer_are_not_kept_for_ever(talk: Talk) -> None:
+    for number in range(100):
+        talk.conversation.asked.append(f"Question {number}?")
+        asked = talk.conversation.take_question("")
+    assert len(asked) == KEPT_MESSAGES
+    assert asked[-1].text == "Question 99?"
