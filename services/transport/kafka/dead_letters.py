@@ -11,6 +11,8 @@ from services.transport.kafka.outbox import Headers
 
 log = logging.getLogger(__name__)
 
+_REASON_CHARS = 1000  # an error may quote all of a message, which is in the letter anyway
+
 
 class _Send(Protocol):
     async def __call__(self, name: str, key: bytes, value: bytes, headers: Headers) -> int: ...
@@ -27,6 +29,7 @@ class DeadLetters:
     async def bury(self, event: EventT[Any], error: Exception) -> None:
         """Count a message and keep it; it is kept once this returns."""
         message = event.message
+        reason = f"{type(error).__name__}: {error}"[:_REASON_CHARS]
         metrics.MESSAGES_REJECTED.labels(self._group).inc()
         metrics.DEAD_LETTERS.labels(self._bare(message.topic), type(error).__name__).inc()
         log.error(
@@ -35,10 +38,10 @@ class DeadLetters:
             message.offset,
             message.topic,
             message.partition,
-            error,
+            reason,
         )
         where = {
-            "reason": f"{type(error).__name__}: {error}",
+            "reason": reason,
             "topic": message.topic,
             "partition": message.partition,
             "offset": message.offset,

@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 
 from services.core import wire
 from services.core.errors import Failed, Unavailable
+from services.core.generated.soundflow.v1 import stream_pb2 as pb
 from services.core.messages import SessionMessage
 from services.transport.kafka import KafkaConfig, KafkaTransport
 from services.transport.kafka.partition import partition_of
@@ -180,6 +181,9 @@ POISON = {
     "random bytes": random.Random(1).randbytes(300),
     "nothing": b"",
     "what another version wrote": b"\x08\xff\xff\xff\xff\x0f\x9a\x3f\x02hi",
+    "named in an error that is larger than it": pb.SessionEvent(
+        session_id="\x7f" * 600_000  # four characters each, as an error quotes them
+    ).SerializeToString(),
     "as large as a message may be": random.Random(2).randbytes(wire.MAX_MESSAGE_BYTES - 200),
 }
 
