@@ -30,6 +30,7 @@ class Job(Protocol):
 
 
 JobT = TypeVar("JobT", bound=Job)
+ResultT = TypeVar("ResultT")
 Work = Callable[[], Coroutine[None, None, None]]
 
 
@@ -90,11 +91,10 @@ class Lanes(Generic[JobT]):
             await riding_out(lambda: self._give_up(session_id, why))
 
 
-async def riding_out(work: Callable[[], Awaitable[None]]) -> None:
+async def riding_out(work: Callable[[], Awaitable[ResultT]]) -> ResultT:
     """Do what needs a part that may be away, again and again until it is back."""
     try:
-        await work()
-        return
+        return await work()
     except Unavailable as away:
         metrics.RETRIES.labels(away.code).inc()
     async for attempt in AsyncRetrying(
@@ -103,4 +103,5 @@ async def riding_out(work: Callable[[], Awaitable[None]]) -> None:
         before_sleep=before_sleep_log(log, logging.WARNING),
     ):
         with attempt:
-            await work()
+            return await work()
+    raise AssertionError("it is tried for ever")

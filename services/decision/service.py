@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.core import metrics
-from services.core.clock import seconds_since, unix_us
-from services.core.lanes import Lanes
+from services.core.clock import unix_us
+from services.core.lanes import Lanes, riding_out
 from services.core.messages import (
     GIVEN_UP,
     NO_ROOM,
@@ -113,27 +113,32 @@ class DecisionService:
 
     async def _publish(self, answer: Answer, received: Inbound) -> None:
         """Wait for the drain; the newest chunk of the drained queue speaks for all."""
-        answer.session.pending += 1
+        session = answer.session
+        session.pending += 1
         try:
-            await self._publish_in_turn(answer, received)
+            # In the order in which chunks were given: who waits for a part that is away is not
+            # overtaken by those behind.
+            async with session.publishing:
+                written = await riding_out(lambda: self._publish_in_turn(answer))
+            if written:  # nobody else waits for the session store
+                await written
+        except SessionOver:  # closed while the chunk waited
+            pass
         finally:
-            answer.session.pending -= 1
-
-    async def _publish_in_turn(self, answer: Answer, received: Inbound) -> None:
-        written: asyncio.Future[None] | None = None
-        async with answer.session.publishing:  # in the order in which chunks were given
-            try:
-                heard = await answer.heard()
-            except SessionOver:  # closed while the chunk waited
-                received.done()
-                return
-            metrics.CHUNKS_HEARD.inc()
-            if heard.decision.index == answer.message.features.index:
-                await self.decisions.send(_decision_message(answer, heard))
-                written = self._keep(answer.session, heard)
-        if written:  # nobody else waits for the session store
-            await written
+            session.pending -= 1
         received.done()
+
+    async def _publish_in_turn(self, answer: Answer) -> asyncio.Future[None] | None:
+        """Publish what was decided, and return what must be written before that is done."""
+        heard = await answer.heard()
+        written = None
+        if heard.decision.index == answer.message.features.index:
+            message = _decision_message(answer, heard)
+            await self.decisions.send(message)
+            _count(message)
+            written = self._keep(answer.session, heard)
+        metrics.CHUNKS_HEARD.inc()
+        return written
 
     def _keep(self, session: Placed, heard: Heard) -> asyncio.Future[None] | None:
         """Write down how far the session is: at once where a turn was opened, else when it suits.
@@ -178,10 +183,6 @@ def _progress(session: Placed, heard: Heard) -> Callable[[SessionRecord], Sessio
 
 def _decision_message(answer: Answer, heard: Heard) -> DecisionMessage:
     message = answer.message
-    metrics.DECISIONS.labels(heard.decision.action.value, str(answer.version)).inc()
-    metrics.DECISION_SECONDS.observe(seconds_since(message.captured_unix_us))
-    if heard.dropped:
-        metrics.CHUNKS_DROPPED.inc(heard.dropped.last - heard.dropped.first + 1)
     return DecisionMessage(
         decision=heard.decision,
         captured_unix_us=message.captured_unix_us,
@@ -190,3 +191,12 @@ def _decision_message(answer: Answer, heard: Heard) -> DecisionMessage:
         dropped=heard.dropped,
         model_version=answer.version,
     )
+
+
+def _count(message: DecisionMessage) -> None:
+    action, version = message.decision.action.value, str(message.model_version)
+    metrics.DECISIONS.labels(action, version).inc()
+    took_us = max(0, message.decided_unix_us - message.captured_unix_us)
+    metrics.DECISION_SECONDS.observe(took_us / 1e6)
+    if message.dropped:
+        metrics.CHUNKS_DROPPED.inc(message.dropped.last - message.dropped.first + 1)

@@ -75,11 +75,12 @@ async def running(
     *,
     features: MemoryTopic[FeaturesMessage] | None = None,
     store: MemorySessionStore | None = None,
+    decisions: MemoryTopic[DecisionMessage] | None = None,
     replicas: Replicas | None = None,  # whose engines run already
 ) -> AsyncIterator[Rig]:
     features = features or MemoryTopic[FeaturesMessage](groups=["decision"], kept=100)
     sessions = MemoryTopic[SessionMessage](groups=["decision", "test"])
-    decisions = MemoryTopic[DecisionMessage](groups=["test"])
+    decisions = decisions or MemoryTopic[DecisionMessage](groups=["test"])
     store = store or MemorySessionStore()
     own = Replicas()
     engines = [] if replicas else [replica.engine for replica in own.replicas]

@@ -3,10 +3,20 @@
 import dataclasses
 from collections.abc import Callable
 
+from prometheus_client import REGISTRY
+
 from services.core.errors import Unavailable
-from services.core.messages import GIVEN_UP, Closed, Instructed, Opened, TurnCancelled
+from services.core.messages import (
+    GIVEN_UP,
+    Closed,
+    DecisionMessage,
+    Instructed,
+    Opened,
+    TurnCancelled,
+)
 from services.state.memory import MemorySessionStore
 from services.state.port import SessionRecord
+from services.transport.memory import MemoryTopic
 from soundflow.interaction import Action, SessionSpec
 from tests.services.decision.rig import Rig, numbers, running
 from tests.waiting import until
@@ -76,9 +86,17 @@ async def test_a_session_without_a_record_ends_alone(rig: Rig) -> None:
 
 
 class AwayStore(MemorySessionStore):
-    """A store that cannot be written for a while."""
+    """A store that is away for a while: to all, or to those who write."""
 
     away = False
+    gone = False
+    asked = 0
+
+    async def get(self, session_id: str) -> SessionRecord:
+        self.asked += 1
+        if self.gone:
+            raise Unavailable("store_away", "for the test")
+        return await super().get(session_id)
 
     async def update(
         self,
@@ -107,3 +125,56 @@ async def test_sessions_go_on_while_their_records_cannot_be_written() -> None:
         await until(lambda: store._records["a"].last_index == 10)
         known = {turn.turn for turn in store._records["a"].open_turns}
         assert known == {turn for turns in opened for turn in turns}
+
+
+async def test_decisions_keep_their_order_while_a_lost_decoder_cannot_be_replaced() -> None:
+    store = AwayStore()
+    async with running(store=store) as rig:
+        await rig.keep_record("a")
+        await rig.send("a", 0)
+        await rig.decided_up_to("a", 0)
+        one, two = rig.replicas.replicas
+        one.mute = True
+        for index in range(1, 12):
+            await rig.send("a", index)
+        await until(lambda: one.heard[-1] == 11)
+        store.gone, store.asked = True, 0
+        one.lose()
+        await until(lambda: store.asked > 5)
+        store.gone = False
+        await until(lambda: two.heard[-1:] == [11])
+        decided = numbers(await rig.decided_up_to("a", 11))
+    assert [index for index, _ in decided] == list(range(1, 12))
+    assert [turns for _, turns in decided if turns] == [[1], [2]]
+
+
+class BusyTopic(MemoryTopic[DecisionMessage]):
+    """One that does not take a message at the first attempt."""
+
+    attempts = 0
+
+    async def send(self, message: DecisionMessage) -> int:
+        self.attempts += 1
+        if self.attempts == 1:
+            raise Unavailable("topic_away", "for the test")
+        return await super().send(message)
+
+
+async def test_a_decision_counts_once_however_often_it_is_sent() -> None:
+    def counted() -> dict[str, float]:
+        names = ("decisions_total", "decision_seconds_count", "chunks_heard_total")
+        labels = {"decisions_total": {"action": "silent", "version": "0"}}
+        return {
+            name: REGISTRY.get_sample_value(f"soundflow_{name}", labels.get(name)) or 0
+            for name in names
+        }
+
+    decisions = BusyTopic(groups=["test"])
+    async with running(decisions=decisions) as rig:
+        await rig.keep_record("a")
+        before = counted()
+        await rig.send("a", 0)
+        await rig.decided_up_to("a", 0)
+        await until(lambda: not rig.service.placement._placed["a"].pending)
+    assert decisions.attempts == 2
+    assert counted() == {name: times + 1 for name, times in before.items()}
