@@ -130,7 +130,13 @@ def task(
     server: Annotated[
         str, typer.Option(help="Address of a running platform that is to do it.")
     ] = "",
-    model: Model = "cascade",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            show_default="cascade",
+            help="As `serve` has it; a platform at --server that has another one refuses.",
+        ),
+    ] = None,
     language: Language = "",
     split_channels: SplitChannels = False,
     as_json: AsJson = False,

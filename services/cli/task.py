@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from services.cli.gauges import SpeedGauge
@@ -18,20 +19,31 @@ from services.embedded import run_platform
 from services.ingestion.config import IngestionConfig
 from services.ingestion.tasks import Progress, run_task
 from soundflow.interaction import SessionSpec
-from soundflow.models import Model
+from soundflow.models import DEFAULT_MODEL, Model
 
 Running = AbstractAsyncContextManager[AsyncIterator[CallerEvent | Progress]]
 
 
 def run_task_command(
-    path: Path, server: str, model: str, spec: SessionSpec, *, split_channels: bool, as_json: bool
+    path: Path,
+    server: str,
+    model: str | None,
+    spec: SessionSpec,
+    *,
+    split_channels: bool,
+    as_json: bool,
 ) -> None:
-    """Do a task to its end, on the server if one is named. CliError."""
+    """Do a task to its end, on the server if one is named, which refuses another model. CliError.
+
+    model: None = the default one, or the one that the server has.
+    """
     info = probe(path)
     if server:
-        running = task_on_server(server, path, spec, split_channels=split_channels)
+        asked = replace(spec, model=model or "")
+        running = task_on_server(server, path, asked, split_channels=split_channels)
     else:
-        running = _task_here(path, ready_model(model), spec, split_channels=split_channels)
+        loaded = ready_model(model or DEFAULT_MODEL)
+        running = _task_here(path, loaded, spec, split_channels=split_channels)
     channels = info.channels if split_channels else 1
     with choose_output(path.name, SpeedGauge(), channels=channels, as_json=as_json) as output:
         output.progress(0, info.duration_ms)

@@ -22,6 +22,12 @@ def test_a_bad_file_is_an_error_that_names_it(tmp_path: Path, server: str) -> No
     assert failed(run("task", str(path), "--server", server, "--json"), "notes.wav")
 
 
+def test_a_server_that_has_another_model_is_not_taken_for_it(call: Path, server: str) -> None:
+    given = ("task", str(call), "--server", server, "--model")
+    assert failed(run(*given, "cascade"), "there is no model 'cascade' here; use 'null'")
+    assert run(*given, "null").returncode == 0
+
+
 def test_a_full_platform_is_an_error(server: str, call: Path) -> None:
     """Two sessions are open: their standard input says nothing, and does not end."""
     holders = [start("listen", "-", "--json", "--server", server) for _ in range(2)]
