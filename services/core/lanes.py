@@ -84,7 +84,6 @@ class Lanes(Generic[JobT]):
         try:
             await riding_out(work)
         except Exception as error:  # a bad message never ends the service
-            metrics.MESSAGES_REJECTED.labels(self._service).inc()
             log.exception("%s gave up session %s", self._service, session_id)
             job.reject(error)
             why = error  # the clause's own name is gone when the call is tried again

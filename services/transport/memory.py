@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Generic, TypeVar
 
+from services.core import metrics
 from services.core.clock import unix_us
 from services.core.wire import Keyed
 from services.transport.port import Kept, Received
@@ -47,6 +48,7 @@ class MemoryTopic(Generic[M]):
         queue = self._queues[group]
 
         def reject(error: Exception) -> None:
+            metrics.MESSAGES_REJECTED.labels(group).inc()
             log.error("%s gave up a message", group, exc_info=error)
             queue.task_done()
 

@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
+from prometheus_client import REGISTRY
 
 from services.core import wire
+from services.core.lanes import Lanes
 from services.core.messages import SessionMessage
 from services.transport.memory import MemoryTopic
 from services.transport.port import Received, Topic
@@ -127,6 +129,30 @@ async def test_a_rejected_message_is_given_up_and_the_next_one_comes(
     async with asyncio.timeout(DEADLINE_S):
         (await anext(messages)).reject(ValueError("it is bad"))
     assert await take(messages, 1) == ["good"]
+
+
+async def test_a_message_that_a_service_gives_up_is_counted_once(
+    topic: Topic[SessionMessage],
+) -> None:
+    before = rejections()
+
+    async def fail(_: Received[SessionMessage]) -> None:
+        raise ValueError("it is bad")
+
+    async def give_up(_session_id: str, _why: Exception) -> None:
+        pass
+
+    await topic.send(said("s", "bad"))
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
+        lanes = Lanes[Received[SessionMessage]](GROUPS[0], group, fail, give_up)
+        await lanes.put("s", await anext(topic.subscribe(GROUPS[0])))
+    await until(lambda: rejections() > before)
+    assert rejections() == before + 1
+
+
+def rejections() -> float:
+    labels = {"service": GROUPS[0]}
+    return REGISTRY.get_sample_value("soundflow_messages_rejected_total", labels) or 0.0
 
 
 async def test_sending_waits_while_a_group_is_behind_in_one_process() -> None:
