@@ -57,10 +57,10 @@ class Speech:
         """Tell that the turn begins, once."""
         if self.begun:
             return
-        metrics.TURNS_STARTED.labels(self.start.kind.value).inc()
         index = self.decision.decision.index
         started = ResponseStarted(self.start.turn, index, self.start.kind, self.start.emotion)
         await self.telling.tell(started)
+        metrics.TURNS_STARTED.labels(self.start.kind.value).inc()
         self.begun = True
 
     async def say(self, piece: Piece) -> None:
@@ -70,21 +70,20 @@ class Speech:
             return
         if piece.sequence in self.settled:
             return
-        if not self.said:
-            metrics.FIRST_TEXT_SECONDS.labels(self.start.kind.value).observe(
-                seconds_since(self.decision.captured_unix_us)
-            )
+        waited_s = seconds_since(self.decision.captured_unix_us)
         await self.telling.tell(
             ResponseText(piece.turn, piece.sequence, piece.text, piece.final, piece.words)
         )
+        if not self.said:
+            metrics.FIRST_TEXT_SECONDS.labels(self.start.kind.value).observe(waited_s)
         self.said[piece.sequence] = piece.text
         if piece.final:
             self.settled.add(piece.sequence)
 
     async def end(self, reason: EndReason) -> None:
         """Tell that the turn is over."""
-        metrics.TURNS_ENDED.labels(reason.value).inc()
         await self.telling.tell(ResponseEnded(self.start.turn, reason))
+        metrics.TURNS_ENDED.labels(reason.value).inc()
         self.ended = True
 
 

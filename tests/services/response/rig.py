@@ -91,10 +91,10 @@ class Rig:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Rig]:
+async def running(responses: MemoryTopic[CallerEvent] | None = None) -> AsyncIterator[Rig]:
     decisions = MemoryTopic[DecisionMessage](groups=["response"])
     sessions = MemoryTopic[SessionMessage](groups=["response"])
-    responses = MemoryTopic[CallerEvent](kept=100)
+    responses = responses or MemoryTopic[CallerEvent](kept=100)
     store, turns, delivered = MemorySessionStore(), ScriptedTurns(), Line()
     decoder: Any = turns
     service = ResponseService(

@@ -2,10 +2,21 @@
 
 import dataclasses
 
-from services.core.events import DecisionMade, Overran, ResponseEnded, ResponseStarted, ResponseText
+from prometheus_client import REGISTRY
+
+from services.core.errors import Unavailable
+from services.core.events import (
+    CallerEvent,
+    DecisionMade,
+    Overran,
+    ResponseEnded,
+    ResponseStarted,
+    ResponseText,
+)
 from services.state.port import KEPT_TURNS
+from services.transport.memory import MemoryTopic
 from soundflow.interaction import Action, EndReason, Kind, OpenTurn, Overrun, PastTurn, Piece
-from tests.services.response.rig import ENDED, Rig
+from tests.services.response.rig import ENDED, Rig, running
 from tests.waiting import until
 
 SILENT = Action.SILENT
@@ -88,6 +99,42 @@ async def test_a_turn_whose_decoder_was_lost_is_said_once_and_to_its_end(rig: Ri
         ResponseEnded(1, EndReason.COMPLETE),
     ]
     assert rig.turns.followed == [("a", 1), ("a", 1)]
+
+
+class BusyTopic(MemoryTopic[CallerEvent]):
+    """A record that takes every second attempt."""
+
+    attempts = 0
+
+    async def send(self, message: CallerEvent) -> int:
+        self.attempts += 1
+        if self.attempts % 2:
+            raise Unavailable("topic_away", "for the test")
+        return await super().send(message)
+
+
+async def test_a_turn_is_told_and_counted_once_however_often_the_record_is_away() -> None:
+    def counted() -> list[float]:
+        samples = {
+            "turns_started_total": {"kind": "answer"},
+            "first_text_seconds_count": {"kind": "answer"},
+            "turns_ended_total": {"reason": "complete"},
+        }
+        return [
+            REGISTRY.get_sample_value(f"soundflow_{name}", labels) or 0
+            for name, labels in samples.items()
+        ]
+
+    responses = BusyTopic(kept=100)
+    async with running(responses) as rig:
+        await rig.open("a")
+        rig.turns.pieces["a", 1] = [Piece(1, 0, "one"), ENDED]
+        before = counted()
+        await rig.decide("a", 0, 1)
+        await rig.told("a", 4)
+        await until(lambda: bool(rig.store._records["a"].turns))
+    assert responses.attempts == 8
+    assert counted() == [times + 1 for times in before]
 
 
 async def test_every_event_is_recorded_first_and_names_the_one_before(rig: Rig) -> None:
