@@ -21,9 +21,8 @@ def read_settings(
         )
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
+        why = fault["msg"].removeprefix("Value error, ")
         if not fault["loc"]:  # of several that do not fit each other
-            raise CliError(fault["msg"].removeprefix("Value error, ")) from error
+            raise CliError(why) from error
         name = "_".join(str(part) for part in fault["loc"])
-        raise CliError(
-            f"{name} (SOUNDFLOW_{name.upper()}) is {fault['input']!r}: {fault['msg']}"
-        ) from error
+        raise CliError(f"{name} (SOUNDFLOW_{name.upper()}) is {fault['input']!r}: {why}") from error

@@ -1,6 +1,6 @@
 """The models' settings, read once at start from SOUNDFLOW_… variables."""
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from soundflow.serving.settings import ModelSettings
 
@@ -25,6 +25,16 @@ class InferenceConfig(ModelSettings):
     decoder_silent_s: float = Field(default=3, gt=0)
     # While no decoder answers at all.
     decoder_patience_s: float = Field(default=60, gt=0)
+
+    @field_validator("encoder_addresses", "decoder_addresses")
+    @classmethod
+    def _check_addresses(cls, joined: str) -> str:
+        """Refuse here what could never be looked up: else it would be waited for in vain."""
+        for address in _addresses(joined) or [""]:
+            host, _, port = address.rpartition(":")
+            if not (host and port.isascii() and port.isdigit() and int(port) < 1 << 16):
+                raise ValueError(f"{address!r} is not host:port, such as decoder:8001")
+        return joined
 
     @property
     def encoders(self) -> list[str]:

@@ -4,8 +4,10 @@ import asyncio
 import socket
 
 import pytest
+from pydantic import ValidationError
 
 from services.inference.addresses import Addresses
+from services.inference.config import InferenceConfig
 from tests.waiting import until
 
 Place = tuple[int, int, int, str, tuple[str | int, ...]]
@@ -60,3 +62,22 @@ async def test_who_watches_sees_servers_come_and_go(names: Names) -> None:
     names.hosts["decoder"] = ["10.0.0.2", "10.0.0.3"]
     await until(lambda: seen[-1] == {"10.0.0.2:1", "10.0.0.3:1"})
     watch.cancel()
+
+
+@pytest.mark.parametrize("kind", ["encoder", "decoder"])
+@pytest.mark.parametrize(
+    "address", ["decoder", "decoder:", "decoder:http", ":8001", "decoder:80010"]
+)
+def test_what_cannot_be_an_address_is_refused_at_once(kind: str, address: str) -> None:
+    with pytest.raises(ValidationError, match=f"'{address}' is not host:port"):
+        InferenceConfig.model_validate({f"{kind}_addresses": f"10.0.0.1:8001, {address}"})
+
+
+def test_no_address_at_all_is_refused_at_once() -> None:
+    with pytest.raises(ValidationError, match="is not host:port"):
+        InferenceConfig(decoder_addresses=" ")
+
+
+def test_several_addresses_are_parted_by_commas() -> None:
+    config = InferenceConfig(decoder_addresses="one:8001, [fd00::1]:8001,")
+    assert config.decoders == ["one:8001", "[fd00::1]:8001"]
