@@ -19,7 +19,7 @@ PAGE_POSITIONS = 16
 
 
 def encoder_of(checkpoint: Checkpoint, runtime: Runtime) -> UnifiedEncoder:
-    """Return the encoder with its weights. ModelMissing, ModelDamaged."""
+    """Return the encoder with its weights. ModelMissing, ModelDamaged, ValueError."""
     device = _device(runtime)
     tower = checkpoint.make_encoder(_dtype(runtime, device, checkpoint.encoder), device)
     return UnifiedEncoder(tower)
@@ -30,8 +30,8 @@ def decoder_of(
 ) -> UnifiedDecoder:
     """Return the decoder with its weights, and a cache for its sessions.
 
-    ModelMissing, ModelDamaged. settings: None = the default ones, in as many positions as the
-    model has.
+    ModelMissing, ModelDamaged, ValueError. settings: None = the default ones, in as many positions
+    as the model has.
     """
     settings = settings or settings_for(checkpoint, runtime.positions)
     weights, device = WeightFormat(runtime.weights), _device(runtime)
@@ -47,20 +47,29 @@ def decoder_of(
 
 
 def settings_for(checkpoint: Checkpoint, positions: int = 0) -> UnifiedSettings:
-    """Return the usual settings, in as many positions as a model has. ModelDamaged.
+    """Return the usual settings, in as many positions as a model has. ModelDamaged, ValueError.
 
     positions: of a session at most; 0 = as many as is usual.
     """
-    usual = UnifiedSettings()
-    positions = min(positions or usual.positions, checkpoint.decoder_config.max_positions)
+    usual, most = UnifiedSettings(), checkpoint.decoder_config.max_positions
     try:
-        return replace(usual, positions=positions)
+        return replace(usual, positions=min(positions or usual.positions, most))
     except ValueError as error:
+        if 0 < positions < most:
+            raise ValueError(f"SOUNDFLOW_UNIFIED_POSITIONS is too small: {error}") from error
         raise ModelDamaged(f"{checkpoint.path}: the decoder is too short: {error}") from error
 
 
 def _device(runtime: Runtime) -> str:
-    return runtime.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = runtime.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter of a torch without CUDA
+        why = str(error).partition("\n")[0]
+        raise ValueError(
+            f"the device {device!r} (SOUNDFLOW_UNIFIED_DEVICE) cannot be used here: {why}"
+        ) from error
+    return device
 
 
 def _dtype(runtime: Runtime, device: str, part: Part) -> torch.dtype | None:

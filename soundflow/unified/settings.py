@@ -52,8 +52,12 @@ class UnifiedSettings:
         if min(self.reply_tokens, self.piece_tokens, self.long_positions) < 1:
             raise ValueError(f"a reply, a piece and a step have room for something, got {self}")
         needed = self.window_chunks * BLOCK_POSITIONS + 1
-        if self.entry_positions(PREFIX_POSITIONS + self.system_tokens) < needed:
-            raise ValueError(f"{self.positions=} leave no room for {self.window_chunks} chunks")
+        missing = needed - self.entry_positions(PREFIX_POSITIONS + self.system_tokens)
+        if missing > 0:
+            raise ValueError(
+                f"{self.positions} positions leave no room for {self.window_chunks} chunks; "
+                f"{self.positions + missing} do"
+            )
 
     def entry_positions(self, prefix: int) -> int:
         """Return what is left for chunks and their answers, after a prefix of so many positions.

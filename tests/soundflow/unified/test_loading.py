@@ -11,7 +11,7 @@ from soundflow.checkpoint.folder import Checkpoint, open_checkpoint
 from soundflow.decoder import DecoderFull
 from soundflow.frontend import Array
 from soundflow.interaction import SessionSpec
-from soundflow.unified.loading import decoder_of, encoder_of
+from soundflow.unified.loading import decoder_of, encoder_of, settings_for
 from soundflow.unified.quantised import QuantisedLinear, WeightFormat
 from soundflow.unified.runtime import Runtime
 from tests import golden
@@ -80,6 +80,26 @@ def test_a_model_too_short_for_a_session_is_told(checkpoint: Checkpoint) -> None
     )
     with pytest.raises(ModelDamaged, match="golden: the decoder is too short"):
         decoder_of(short, Runtime(device="cpu"))
+
+
+def test_too_few_positions_that_someone_asked_for_are_told_with_how_many_would_do(
+    checkpoint: Checkpoint,
+) -> None:
+    with pytest.raises(
+        ValueError, match=r"SOUNDFLOW_UNIFIED_POSITIONS is too small: 1000 .* do$"
+    ) as told:
+        settings_for(checkpoint, 1000)
+    enough = int(str(told.value).split()[-2])
+    assert settings_for(checkpoint, enough).positions == enough
+    with pytest.raises(ValueError, match=f"{enough} do"):
+        settings_for(checkpoint, enough - 1)
+
+
+def test_a_device_that_is_not_there_is_named(checkpoint: Checkpoint) -> None:
+    with pytest.raises(ValueError, match=r"'gpu' \(SOUNDFLOW_UNIFIED_DEVICE\)"):
+        encoder_of(checkpoint, Runtime(device="gpu"))
+    with pytest.raises(ValueError, match=r"'cuda:99' \(SOUNDFLOW_UNIFIED_DEVICE\)"):
+        decoder_of(checkpoint, Runtime(device="cuda:99"))
 
 
 def test_a_model_of_fewer_positions_than_usual_is_run_in_those_it_has(
