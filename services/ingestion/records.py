@@ -48,7 +48,7 @@ class TakeOver:
 
 @dataclass(slots=True)
 class Closing:
-    """A session ends, unless it changed hands since `epoch`. was_open: it did not end before."""
+    """A session ends, unless it changed hands since `epoch`. was_open: it ended by this."""
 
     reason: str
     epoch: int | None = None
@@ -58,6 +58,8 @@ class Closing:
         """Return the record as closed."""
         moved = self.epoch is not None and record.epoch != self.epoch
         if record.closed or moved:
+            # An earlier call may have been given what was outdated; or its answer was lost.
+            self.was_open = self.was_open and record.closed == self.reason
             return record
         self.was_open = True
         return dataclasses.replace(record, closed=self.reason)
