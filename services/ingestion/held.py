@@ -15,7 +15,7 @@ from services.ingestion.background import Background
 from services.ingestion.live import LiveSession
 from services.ingestion.records import Closing
 from services.state.behind import WriteBehind
-from services.state.port import Fenced, SessionStore
+from services.state.port import Fenced, RecordBroken, SessionStore
 from services.transport.port import Topic
 
 
@@ -138,7 +138,7 @@ class HeldSessions:
             return
         try:
             record = await self.store.get(session_id)
-        except SessionUnknown:
+        except (SessionUnknown, RecordBroken):
             self.close(session, CloseReason.ERROR)
             return
         if record.closed:
@@ -176,7 +176,7 @@ class HeldSessions:
         except Unavailable:
             closing.was_open = True
             self.records.change(session.session_id, closing, now=True)
-        except SessionUnknown:  # forgotten; the other services may still hold it
+        except (SessionUnknown, RecordBroken):  # lost; the other services may still hold it
             closing.was_open = True
         if closing.was_open:
             await riding_out(lambda: self.announce(session.session_id, told))

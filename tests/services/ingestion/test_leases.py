@@ -17,7 +17,7 @@ from services.ingestion.main import run_replica
 from services.ingestion.outbox import Outbox
 from services.ingestion.records import TakeOver
 from services.state.memory import MemorySessionStore
-from services.state.port import SessionRecord
+from services.state.port import RecordBroken, SessionRecord
 from services.state.redis.config import RedisConfig
 from services.transport.kafka.config import KafkaConfig
 from soundflow.interaction import SessionSpec
@@ -138,6 +138,27 @@ async def test_a_session_whose_record_is_lost_ends_with_an_error() -> None:
     await leases(rig).round()
     assert unread(outbox)[-1] == SessionClosed(CloseReason.ERROR, 0, 0)
     await until(lambda: rig.changes("a")[1:] == [Closed("error", caller_told=True)])
+
+
+async def test_a_session_whose_record_is_not_readable_ends_with_an_error_and_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rig = make_rig()
+    outbox = await call(rig, "a")
+    await call(rig, "b")
+    get = rig.store.get
+
+    async def get_what_is_readable(session_id: str) -> SessionRecord:
+        if session_id == "a":
+            raise RecordBroken("a", "it is no JSON")
+        return await get(session_id)
+
+    monkeypatch.setattr(rig.store, "get", get_what_is_readable)
+    del rig.store._leases["a"]
+    await leases(rig).round()
+    assert unread(outbox)[-1] == SessionClosed(CloseReason.ERROR, 0, 0)
+    await until(lambda: rig.changes("a")[1:] == [Closed("error", caller_told=True)])
+    assert rig.service.holds("b")
 
 
 async def test_a_session_that_is_being_opened_is_not_taken_for_lost(
