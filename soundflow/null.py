@@ -62,7 +62,7 @@ class NullState:
 
 
 class NullDecoder:
-    """Responds after every RESPOND_EVERY_CHUNKS chunks with the number of the newest."""
+    """Responds after every RESPOND_EVERY_CHUNKS chunks with the number of the last of them."""
 
     def __init__(self) -> None:
         self.info = ModelInfo("null", frozenset(Ability))
@@ -98,18 +98,17 @@ class NullDecoder:
         """Nothing to forget."""
 
     def _decide(self, state: NullState, queue: Sequence[Features]) -> Verdict:
-        due = any((features.index + 1) % RESPOND_EVERY_CHUNKS == 0 for features in queue)
+        due = [f.index for f in queue if (f.index + 1) % RESPOND_EVERY_CHUNKS == 0]
         if not due:
             return Verdict(Action.SILENT, window_start=queue[-1].index + 1)
         state.turn += 1
-        text = f"chunk {queue[-1].index}"
         state.to_say = [
-            Piece(state.turn, 0, text),
+            Piece(state.turn, 0, f"chunk {due[-1]}"),
             Piece(state.turn, 1, ended=EndReason.COMPLETE),
         ]
-        # What it counts by is the index, but the newest chunk's number is still to be said.
+        # What it counts by is the index, but this chunk's number is still to be said.
         start = TurnStart(state.turn, Kind.NOTICE)
-        return Verdict(Action.RESPOND, (start,), window_start=queue[-1].index)
+        return Verdict(Action.RESPOND, (start,), window_start=due[-1])
 
     def _say(self, state: NullState) -> Spoken:
         pieces, state.to_say = tuple(state.to_say), []

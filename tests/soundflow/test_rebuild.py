@@ -68,11 +68,12 @@ async def assert_rebuilt_anywhere(
     return undisturbed
 
 
-async def test_null_goes_on_counting() -> None:
+@pytest.mark.parametrize("at_once", [1, 3])
+async def test_null_goes_on_counting(at_once: int) -> None:
     stream = encode(NullEncoder(), pause(8))
     async with engine(NullDecoder()) as first, engine(NullDecoder()) as second:
         caller = await assert_rebuilt_anywhere(
-            first, second, SessionSpec(), stream, range(len(stream))
+            first, second, SessionSpec(), stream, range(len(stream)), at_once
         )
     texts = [f"chunk {index}" for index in range(len(stream)) if (index + 1) % 5 == 0]
     assert RESPOND_EVERY_CHUNKS == 5
