@@ -15,7 +15,7 @@ from stack.errors import StackError
 from stack.fetch import NEEDS, fetch_all
 from stack.parts import Parts
 from stack.platform import Platform, ports_of
-from stack.settings import StackSettings
+from stack.settings import MOST, StackSettings
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -38,6 +38,8 @@ def fetch(
     ] = False,
 ) -> None:
     """Fetch the servers, once, into the user's cache."""
+    if unknown := [name for name in names or () if name not in NEEDS]:
+        raise typer.BadParameter(f"{', '.join(unknown)}: choose from {', '.join(NEEDS)}")
     failed = fetch_all(names or NEEDS, typer.echo)
     for name, error in failed.items():
         typer.echo(f"{name}: {'skipped: ' if where_possible else ''}{error}", err=True)
@@ -50,9 +52,15 @@ def up(
     model: Annotated[
         str, typer.Option(help="cascade, null, small, or a checkpoint's folder.")
     ] = DEFAULTS.model,
-    replicas: Annotated[int, typer.Option(help="Of each service.")] = DEFAULTS.replicas,
-    encoders: Annotated[int, typer.Option(help="Triton servers.")] = DEFAULTS.encoders,
-    decoders: Annotated[int, typer.Option(help="Triton servers.")] = DEFAULTS.decoders,
+    replicas: Annotated[
+        int, typer.Option(min=1, max=MOST, help="Of each service.")
+    ] = DEFAULTS.replicas,
+    encoders: Annotated[
+        int, typer.Option(min=1, max=MOST, help="Triton servers.")
+    ] = DEFAULTS.encoders,
+    decoders: Annotated[
+        int, typer.Option(min=1, max=MOST, help="Triton servers.")
+    ] = DEFAULTS.decoders,
     free_ports: Annotated[
         bool, typer.Option(help="Take ports that are free, not those of the table.")
     ] = False,
@@ -106,7 +114,8 @@ def _show(platform: Platform) -> None:
         state = one.state
         pid = str(state.pid or "")
         health = one.health.splitlines()[0] if one.health else "ok"
-        row = (one.server.name, state.state.lower(), pid, _time(state.since_s), health)
+        since = _time(state.since_s) if state.pid else ""
+        row = (one.server.name, state.state.lower(), pid, since, health)
         table.add_row(*row, ports_of(one.server))
     Console(width=None if sys.stdout.isatty() else WIDE).print(table)
 

@@ -30,7 +30,10 @@ RETRIES = 1000
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What supervisord says of one part. state: as supervisord names it. pid: 0 where none."""
+    """What supervisord says of one part.
+
+    state: as supervisord names it. pid: 0 where there is no process, and since_s then too.
+    """
 
     state: str
     pid: int
@@ -84,7 +87,9 @@ class Keeper:
     def states(self) -> dict[str, State]:
         """Return every part's state, by its name."""
         return {
-            info["name"]: State(info["statename"], info["pid"], info["now"] - info["start"])
+            info["name"]: State(
+                info["statename"], info["pid"], info["now"] - info["start"] if info["pid"] else 0
+            )
             for info in self._call("getAllProcessInfo")
         }
 

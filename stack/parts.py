@@ -22,8 +22,8 @@ from stack.service import Service
 from stack.settings import MODELS, ROOT, SERVICES, StackSettings
 from stack.triton import TritonServer
 
-# Enough for the most replicas that one machine may have. A broker that was killed reads each
-# partition again before it serves any.
+# Few, as a broker that was killed reads each again before it serves any. More replicas of a service
+# than these have nothing to do.
 PARTITIONS = 4
 MODEL_REPOSITORY = ROOT / "model_repo"
 ALERTS = ROOT / "helm" / "soundflow" / "alerts"

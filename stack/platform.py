@@ -60,6 +60,7 @@ class Platform:
 
         Where one does not come up, all are ended again. Raises StackError, which names it.
         """
+        keeper = self._keeper
         self._check_clear()
         self.parts.write_model_repository()
         self.settings.save()
@@ -67,7 +68,7 @@ class Platform:
         try:
             for server in self.parts.all:
                 server.prepare()
-            self._keeper.start(groups, self.settings.logs)
+            keeper.start(groups, self.settings.logs)
             self._start("servers", self.parts.servers, report)
             self.parts.create_topics()
             report(f"{'topics':14} there")

@@ -15,6 +15,7 @@ MODELS = ("encoder", "decoder")
 # Where the first of each part listens; the next ones STEP further. Not the ports that Kafka, Redis
 # and Prometheus have by themselves: a developer may run those beside the platform.
 STEP = 10
+MOST = STEP - 1  # of a part that there may be several of
 FIRST_PORTS: Mapping[str, Mapping[str, int]] = {
     "kafka": {"broker": 19092, "controller": 19093},
     "redis": {"redis": 16379},
@@ -50,8 +51,8 @@ class StackSettings:
 
     def __post_init__(self) -> None:
         for name in ("replicas", "encoders", "decoders"):
-            if not 1 <= getattr(self, name) < STEP:
-                raise ValueError(f"{name} must be from 1 to {STEP - 1}, not {getattr(self, name)}")
+            if not 1 <= getattr(self, name) <= MOST:
+                raise ValueError(f"{name} must be from 1 to {MOST}, not {getattr(self, name)}")
 
     @property
     def counts(self) -> Mapping[str, int]:

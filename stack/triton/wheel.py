@@ -1,7 +1,6 @@
 """Triton's environment: a virtual environment of locked wheels, and one folder of backends."""
 
 import shutil
-import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -55,7 +54,8 @@ def _check_python() -> None:
 
 def _install(report: Report, folder: Path) -> None:
     python = folder / "venv" / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
+    venv = [sys.executable, "-m", "venv", str(folder / "venv")]
+    command.run("triton", venv, into=folder, report=report)
     pip = [
         *(str(python), "-m", "pip", "install", "--quiet", "--no-input", "--no-compile"),
         *("--disable-pip-version-check", "--no-cache-dir", "--only-binary=:all:"),

@@ -54,6 +54,32 @@ def test_what_cannot_be_had_is_named_and_may_be_skipped() -> None:
         assert f"{name}: skipped: " in tests.output
 
 
+def test_what_nobody_knows_is_refused_with_what_there_is() -> None:
+    told = CliRunner().invoke(app, ["fetch", "kafka", "rabbit"])
+    assert told.exit_code == 2
+    assert "rabbit: choose from kafka, redis, triton, prometheus" in told.output
+
+
+@pytest.mark.parametrize("part", ["replicas", "encoders", "decoders"])
+def test_more_of_a_part_than_there_may_be_are_refused_in_a_line(part: str) -> None:
+    told = CliRunner().invoke(app, ["up", f"--{part}", "10"])
+    assert told.exit_code == 2
+    assert f"Invalid value for '--{part}'" in told.output
+
+
+@pytest.mark.usefixtures("bare")
+def test_a_python_that_can_make_no_environment_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho ensurepip is not available; exit 1\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    told = CliRunner().invoke(app, ["fetch", "--where-possible", "triton"])
+    assert told.exit_code == 0
+    assert "ensurepip is not available" in told.output
+
+
 def test_a_command_that_fails_says_why(tmp_path: Path) -> None:
     failing = [sys.executable, "-c", "raise SystemExit('no such version')"]
     with pytest.raises(FetchFailed, match="no such version"):

@@ -90,6 +90,24 @@ def test_a_taken_port_is_named(settings: StackSettings, platform: Platform) -> N
         Platform(ToyParts(other)).up(lambda _line: None)
 
 
+def test_a_part_that_never_ran_has_run_for_no_time(settings: StackSettings) -> None:
+    platform = Platform(ToyParts(settings))
+    for server in platform.parts.all:
+        server.prepare()
+    platform._keeper.start({"servers": platform.parts.all}, settings.logs)
+    try:
+        assert {(one.state.pid, one.state.since_s) for one in platform.look()} == {(0, 0)}
+    finally:
+        platform.down()
+
+
+def test_a_folder_too_long_for_a_socket_is_told_and_taken_for_nothing(tmp_path: Path) -> None:
+    settings = StackSettings(folder=tmp_path / ("long" * 30)).on_free_ports()
+    with pytest.raises(NotReady, match="is too long for a socket's path; name another --folder"):
+        Platform(ToyParts(settings)).up(lambda _line: None)
+    assert Platform.saved(settings.folder) is None
+
+
 def test_what_outlives_its_supervisor_is_found_and_ended(
     settings: StackSettings, platform: Platform
 ) -> None:
