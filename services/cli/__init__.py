@@ -1,1 +1,1 @@
-"""The command line: `soundflow serve`, `listen`, `task` and `models`."""
+"""The command line, `soundflow`."""

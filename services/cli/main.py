@@ -259,7 +259,7 @@ def _raw_format(
     """Say what `-` or `mic` gives. BadParameter where a file knows that itself."""
     from soundflow.audio import SAMPLE_RATE_HZ, AudioFormat, Encoding
 
-    if source not in ("-", "mic") and (encoding or rate or channels):
+    if source not in ("-", "mic") and (encoding, rate, channels) != (None, None, None):
         raise typer.BadParameter("--encoding, --rate and --channels are for '-' and 'mic' alone")
     if source == "mic" and encoding:
         raise typer.BadParameter("a microphone gives pcm_s16le; leave --encoding out")
@@ -267,4 +267,8 @@ def _raw_format(
         known = Encoding(encoding or Encoding.PCM_S16LE)
     except ValueError:
         raise typer.BadParameter(f"--encoding is one of {', '.join(Encoding)}") from None
-    return AudioFormat(known, rate or SAMPLE_RATE_HZ, channels or 1)
+    return AudioFormat(
+        known,
+        SAMPLE_RATE_HZ if rate is None else rate,
+        1 if channels is None else channels,
+    )

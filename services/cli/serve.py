@@ -1,8 +1,8 @@
 """`soundflow serve`: the platform in this process, until it is told to end."""
 
 import asyncio
+import errno
 import logging
-import os
 import socket
 
 import typer
@@ -29,10 +29,9 @@ def _check_free(host: str, port: int, *, option: str) -> None:
     try:
         socket.create_server((host, port)).close()
     except OSError as error:
-        raise CliError(
-            f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}; "
-            f"end what uses it, or choose another with {option}"
-        ) from error
+        taken = f"end what uses it, or choose another with {option}"
+        advice = taken if error.errno == errno.EADDRINUSE else f"look at --host and {option}"
+        raise CliError(f"cannot listen on {host}:{port}: {error.strerror}; {advice}") from error
 
 
 def _announce(addresses: Addresses) -> None:

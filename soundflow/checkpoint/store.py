@@ -88,6 +88,11 @@ class Store:
         return tuple(models)
 
     def _entry(self, name: str) -> Entry:
+        if name in SHIPPED:
+            raise UnknownModel(
+                f"the model {name!r} comes with SoundFlow's repository: there is nothing to fetch, "
+                "nor to compare it with"
+            )
         if name not in self.table:
             known = ", ".join([*self.table, *self.groups, *SHIPPED])
             raise UnknownModel(f"there is no model {name!r}; known are {known}, or a folder's path")

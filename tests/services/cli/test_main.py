@@ -76,8 +76,9 @@ def test_a_wrong_command_line_is_exit_code_2(args: Sequence[str]) -> None:
     assert "Usage" in done.stderr
 
 
-def test_a_rate_that_no_platform_takes_is_refused() -> None:
-    assert "96001" in told_failure("listen", "-", "--rate", "96001")
+@pytest.mark.parametrize(("option", "value"), [("rate", "96001"), ("rate", "0"), ("channels", "0")])
+def test_audio_that_no_platform_takes_is_refused(option: str, value: str) -> None:
+    assert f" {value} " in told_failure("listen", "-", f"--{option}", value)
 
 
 def test_serving_without_weights_says_what_to_fetch(
@@ -87,6 +88,11 @@ def test_serving_without_weights_says_what_to_fetch(
 
     serve = ("serve", "--http-port", "0", "--grpc-port", "0")
     assert "soundflow models fetch cascade" in told_failure(*serve)
+
+
+@pytest.mark.parametrize("command", ["fetch", "verify"])
+def test_a_model_that_comes_with_the_repository_is_not_called_unknown(command: str) -> None:
+    assert "'small' comes with SoundFlow's repository" in told_failure("models", command, "small")
 
 
 def test_a_model_that_nobody_knows_is_an_error(call: Path) -> None:
@@ -117,7 +123,8 @@ def test_an_option_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) 
 
     # It fails at the next check, for a host that is nobody's.
     serve = ("serve", "--model", "null", "--host", "host.invalid", "--http-port", "0")
-    assert "host.invalid" in told_failure(*serve)
+    told = told_failure(*serve)
+    assert "host.invalid" in told and "look at --host" in told and "Unknown error" not in told
 
 
 def test_the_microphone_without_its_package_says_what_to_install(
