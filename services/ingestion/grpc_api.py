@@ -16,6 +16,7 @@ from services.core import metrics
 from services.core.errors import (
     BadRequest,
     Failed,
+    NoDecoder,
     Overloaded,
     ProtocolBroken,
     SessionExists,
@@ -54,6 +55,7 @@ _STATUS: dict[type[SoundFlowError], grpc.StatusCode] = {
     SessionExists: grpc.StatusCode.FAILED_PRECONDITION,
     Fenced: grpc.StatusCode.ABORTED,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    NoDecoder: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Unavailable: grpc.StatusCode.UNAVAILABLE,
     Failed: grpc.StatusCode.INTERNAL,
 }
@@ -137,7 +139,7 @@ class InteractionServicer(rpc.InteractionServiceServicer):
         metadata = [("soundflow-error", error.code)]
         if isinstance(error, Overloaded):
             metadata.append(("retry-after", str(error.retry_after_s)))
-        elif isinstance(error, Unavailable):
+        elif isinstance(error, Unavailable | NoDecoder):
             metadata.append(("retry-after", str(self._ingestion.config.retry_after_s)))
         await context.abort(_status(error), error.message, tuple(metadata))
 

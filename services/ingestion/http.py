@@ -11,6 +11,7 @@ from services.core import metrics
 from services.core.errors import (
     BadRequest,
     Failed,
+    NoDecoder,
     Overloaded,
     SessionExists,
     SessionUnknown,
@@ -30,6 +31,7 @@ _STATUS: dict[type[SoundFlowError], int] = {
     SessionExists: 409,
     Fenced: 409,
     Overloaded: 429,
+    NoDecoder: 429,
     Unavailable: 503,
     Failed: 500,
 }
@@ -78,7 +80,7 @@ def _tell_errors(retry_after_s: int) -> Middleware:
             headers = {}
             if isinstance(error, Overloaded):
                 headers["Retry-After"] = str(error.retry_after_s)
-            elif isinstance(error, Unavailable):
+            elif isinstance(error, Unavailable | NoDecoder):
                 headers["Retry-After"] = str(retry_after_s)
             return web.json_response(error_json(error), status=_status(error), headers=headers)
 

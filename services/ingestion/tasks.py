@@ -12,7 +12,7 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.core.errors import BadRequest, Failed, ShuttingDown, SoundFlowError
+from services.core.errors import BadRequest, Failed, NoDecoder, ShuttingDown, SoundFlowError
 from services.core.events import (
     CallerEvent,
     CloseReason,
@@ -53,8 +53,8 @@ async def run_task(
 
     A slow consumer slows the task down. Close the generator to give it up.
     BadRequest before the first event when the file cannot be read; after the last one when that
-    turned out later, which is an `error` event too. Failed or ShuttingDown, after the last event,
-    when it was the platform that ended it.
+    turned out later, which is an `error` event too. Failed, NoDecoder or ShuttingDown, after the
+    last event, when it was the platform that ended it.
     """
     async with _open(source) as recording:
         count = recording.channels if split_channels else 1
@@ -174,6 +174,8 @@ class _Feed:
         """Note why a session is over, if not because all was heard."""
         if closed.reason is CloseReason.SHUTDOWN:
             self.fault = ShuttingDown()
+        elif closed.reason is CloseReason.OVERLOADED:
+            self.fault = NoDecoder()
         elif closed.reason is CloseReason.ERROR and self.fault is None:
             self.fault = Failed()
 

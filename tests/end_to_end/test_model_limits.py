@@ -6,19 +6,22 @@ import threading
 from collections.abc import Sequence
 
 import aiohttp
+import grpc
 import numpy as np
 import pytest
 import soundfile
 
+from services.core.generated.soundflow.v1 import interaction_service_pb2 as api
+from services.decision import placement
 from soundflow.audio import Chunk
-from soundflow.decoder import Stepped
+from soundflow.decoder import DecoderFull, Stepped
 from soundflow.engine import QUEUE_CHUNKS
 from soundflow.features import Features
 from soundflow.models import Model
 from soundflow.null import NullDecoder, NullEncoder, NullState
 from tests.end_to_end.places import OWN_MODEL
-from tests.end_to_end.platform import neighbour, running, tone
-from tests.end_to_end.requests import form
+from tests.end_to_end.platform import neighbour, running, told, tone
+from tests.end_to_end.requests import form, wav
 from tests.waiting import DEADLINE_S, until
 
 
@@ -74,6 +77,31 @@ async def test_a_model_takes_no_more_sessions_than_it_has_room_for() -> None:
             async with full.stream():
                 pass
     assert refused.value.status == 429
+
+
+class FullDecoder(NullDecoder):
+    """Has room for nobody, which it says of each session that was taken in."""
+
+    def open(self, *_: object) -> NullState:
+        raise DecoderFull("all places are taken")
+
+
+@OWN_MODEL
+async def test_a_task_that_no_decoder_has_room_for_is_to_come_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(placement, "FULL_FOR_S", 0.1)
+    async with running(Model(NullEncoder(), FullDecoder())) as full:
+        url = f"{full.addresses.http}/v1/tasks"
+        async with full.http.post(url, data=form(wav(seconds=1))) as response:
+            answer = await response.json()
+        assert (response.status, answer["error"]["code"]) == (429, "overloaded")
+        assert int(response.headers["Retry-After"]) >= 1
+        upload = [api.RunTaskRequest(open=api.OpenTask()), api.RunTaskRequest(data=wav(seconds=1))]
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await told(full.grpc.RunTask(iter(upload)))
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "retry-after" in dict(refused.value.trailing_metadata() or ())
 
 
 class HeldDecoder(NullDecoder):
