@@ -1,9 +1,11 @@
-"""What a caller has sent and the call has not taken yet, bounded by its size."""
+"""What a caller has sent and the call has not taken yet, bounded by the room that it takes."""
 
 import asyncio
 from collections import deque
 
 from aiohttp import WSMessage
+
+MESSAGE_BYTES = 256  # what a message takes beside its data; an empty one takes room too
 
 
 class Inbox:
@@ -23,7 +25,7 @@ class Inbox:
         async with self._changed:
             await self._changed.wait_for(lambda: self._held_bytes < self._limit_bytes)
             self._messages.append(message)
-            self._held_bytes += len(message.data)
+            self._held_bytes += _size(message)
             self._changed.notify_all()
 
     async def get(self) -> WSMessage:
@@ -31,6 +33,10 @@ class Inbox:
         async with self._changed:
             await self._changed.wait_for(lambda: bool(self._messages))
             message = self._messages.popleft()
-            self._held_bytes -= len(message.data)
+            self._held_bytes -= _size(message)
             self._changed.notify_all()
             return message
+
+
+def _size(message: WSMessage) -> int:
+    return len(message.data) + MESSAGE_BYTES
