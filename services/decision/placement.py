@@ -145,7 +145,6 @@ class Placement:
         session.decided = max(session.decided, record.last_index)
         turns, open_turns = record.turns, record.open_turns
         if successor:
-            record = await self._assign(record, successor)
             # What is said elsewhere to its end is over here: opened again it would be said twice.
             turns += tuple(PastTurn(turn.turn, turn.kind, "", turn.chunk) for turn in open_turns)
             open_turns = ()
@@ -156,7 +155,7 @@ class Placement:
             session.decided,
             memory=session.memory,
         )
-        replica, expected = await self._open(record, past)
+        replica, expected = await self._open(record, past, successor or record.decoder)
         rebuilt = await self._catch_up(session, self.decoders.at(replica), expected)
         if rebuilt and session.instruction:
             await self.decoders.at(replica).instruct(session.session_id, session.instruction)
@@ -164,7 +163,7 @@ class Placement:
         session.version = self.decoders.at(replica).info.version
         session.placement += 1
 
-    async def _open(self, record: SessionRecord, past: Past) -> tuple[str, int]:
+    async def _open(self, record: SessionRecord, past: Past, first: str) -> tuple[str, int]:
         """Open a session where there is room; where there is none, wait a while for some.
 
         Returns the replica, and the chunk that it expects. DecoderFull.
@@ -176,33 +175,37 @@ class Placement:
             reraise=True,
         ):
             with attempt:
-                return await self._open_somewhere(record, past)
+                return await self._open_somewhere(record, past, first)
         raise AssertionError("the last attempt raises what it met")
 
-    async def _open_somewhere(self, record: SessionRecord, past: Past) -> tuple[str, int]:
-        """Open a session where it is; else on the first replica, in its order, that has room."""
+    async def _open_somewhere(
+        self, record: SessionRecord, past: Past, first: str
+    ) -> tuple[str, int]:
+        """Open a session where that is wanted first; else on the first replica that has room."""
         met: ReplicaLost | DecoderFull | None = None
         ranked = await self.decoders.ranked(record.session_id)
-        for replica in dict.fromkeys((record.decoder or ranked[0], *ranked)):
+        for replica in dict.fromkeys((first or ranked[0], *ranked)):
             decoder = self.decoders.at(replica)
             try:
                 if record.decoder not in ("", replica):
                     # One that was only cut off from here has the session as it was then.
                     await decoder.close(record.session_id)
-                record = await self._assign(record, replica)
-                return replica, await decoder.open(record.session_id, record.spec, past)
+                expected = await decoder.open(record.session_id, record.spec, past)
             except (ReplicaLost, DecoderFull) as why:
                 met = why
+                continue
+            await self._assign(record, replica)
+            return replica, expected
         assert met
         raise met
 
-    async def _assign(self, record: SessionRecord, replica: str) -> SessionRecord:
+    async def _assign(self, record: SessionRecord, replica: str) -> None:
         """Let everybody know by the record where a session is."""
         if replica == record.decoder:
-            return record
+            return
         if record.decoder:
             metrics.SESSIONS_MOVED.inc()
-        return await self.store.update(
+        await self.store.update(
             record.session_id, lambda old: dataclasses.replace(old, decoder=replica)
         )
 

@@ -23,6 +23,7 @@ class Replica:
     gone: bool = False
     mute: bool = False
     owed: set[asyncio.Future[Heard]] = field(default_factory=set)
+    opened: int = 0  # how often it was to be
     heard: list[int] = field(default_factory=list)
     version: int = 0
 
@@ -38,6 +39,7 @@ class Replica:
 
     async def open(self, session_id: str, spec: SessionSpec, past: Past = NOTHING_PAST) -> int:
         self._check()
+        self.opened += 1
         return await self.engine.open(session_id, spec, past)
 
     def hear(self, features: Features) -> Awaitable[Heard]:

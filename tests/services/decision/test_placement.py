@@ -60,6 +60,23 @@ async def test_a_session_goes_to_another_decoder_where_its_own_is_full(
     assert (await rig.store.get("a")).decoder == "two"
 
 
+async def test_the_record_names_no_decoder_that_had_no_room(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill("two", rig, monkeypatch)
+    await rig.keep_record("a")
+    await rig.send("a", 0)
+    await rig.decided_up_to("a", 0)
+    one, two = rig.replicas.replicas
+    asked = two.opened
+    one.lose()
+    await rig.send("a", 1)
+    await until(lambda: two.opened > asked)
+    one.gone = False  # it was only cut off, and has its sessions still
+    await rig.decided_up_to("a", 1)
+    assert (await rig.store.get("a")).decoder == "one"
+
+
 async def test_a_session_that_no_decoder_has_room_for_ends_alone(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
