@@ -37,6 +37,7 @@ class Replayed:
 class Replay:
     """Reads one topic from some point to its end as of now, and sends it again.
 
+    Where one message is refused, dead letters do not count as sent back: all of them come again.
     dry_run: say what would be sent, and send and remember nothing.
     """
 
@@ -44,6 +45,7 @@ class Replay:
         self._config = config
         self._dry_run = dry_run
         self._ours = {config.topic(topic.name) for topic in TOPICS}
+        self._refused: list[Exception] = []
 
     def dead_letters(self) -> Iterator[Replayed]:
         """Send dead letters back that were not sent back before. Unavailable."""
@@ -60,7 +62,9 @@ class Replay:
                 ends = self._assign(consumer, name, since_unix_s)
                 for record in _records(consumer, ends):
                     yield self._again(producer, record)
-                producer.flush()
+                producer.flush()  # which a refused message does not fail
+                if self._refused:
+                    raise self._refused[0]
                 if since_unix_s is None and not self._dry_run:
                     consumer.commit(
                         {tp: OffsetAndMetadata(end, "", -1) for tp, end in ends.items()}
@@ -104,7 +108,7 @@ class Replay:
                 headers=[
                     ("replayed", f"{record.topic}-{record.partition}@{record.offset}".encode())
                 ],
-            )
+            ).add_errback(self._refused.append)
         return Replayed(
             source=record.topic,
             partition=record.partition,

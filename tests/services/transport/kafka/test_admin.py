@@ -8,6 +8,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from services.core import wire
+from services.core.errors import Unavailable
 from services.transport.kafka import KafkaConfig, KafkaTransport
 from services.transport.kafka.admin import Made, topic_admin
 from services.transport.kafka.replay import Replay
@@ -141,6 +142,21 @@ async def test_dead_letters_go_back_once_to_where_they_came_from(rejected: Kafka
         kept = [text_of(each.message) async for each in transport.topic(wire.SESSIONS).read("s", 0)]
     assert kept == ["try again", "try again"]
     assert list(Replay(rejected, dry_run=False).dead_letters()) == []
+
+
+def test_a_dead_letter_that_is_refused_does_not_count_as_sent_back(kafka: KafkaServer) -> None:
+    config = fresh_config(kafka.brokers)
+    producer = KafkaProducer(
+        bootstrap_servers=config.brokers, max_request_size=wire.MAX_DEAD_LETTER_BYTES
+    )
+    headers = [("topic", config.topic(wire.SESSIONS.name).encode())]
+    too_large = bytes(wire.MAX_MESSAGE_BYTES)  # for where it came from, with what goes with it
+    producer.send(config.topic(wire.DEAD_LETTERS), too_large, b"s", headers=headers).get(DEADLINE_S)
+    producer.close()
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            list(Replay(config, dry_run=False).dead_letters())
+    assert len(list(Replay(config, dry_run=True).dead_letters())) == 1
 
 
 async def test_a_topics_own_messages_are_sent_again_from_some_time_on(
