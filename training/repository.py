@@ -103,7 +103,8 @@ def _write(checkpoint: Path, aside: Path, version: int) -> None:
     for part in PARTS:
         write_code(part, aside / part)
     convert(open_checkpoint(checkpoint), aside / "decoder" / checkpoint.name)
-    (aside / "decoder" / CHECKPOINT).symlink_to(checkpoint.name)
+    if checkpoint.name != CHECKPOINT:  # else it is there already, by its own name
+        (aside / "decoder" / CHECKPOINT).symlink_to(checkpoint.name)
     weights = Path("..", "..", "decoder", str(version), checkpoint.name)
     (aside / "encoder" / CHECKPOINT).symlink_to(weights)
 

@@ -101,3 +101,10 @@ def test_the_newest_checkpoint_of_a_run_is_taken(tmp_path: Path) -> None:
         (tmp_path / "checkpoints" / name).mkdir(parents=True)
     assert checkpoint_in(tmp_path).name == "step-00001000"
     assert checkpoint_in(tmp_path / "checkpoints" / "step-00000500").name == "step-00000500"
+
+
+def test_a_folder_may_be_called_as_the_links_to_it_are(tmp_path: Path, untried: None) -> None:
+    folder = tmp_path / "repository"
+    assert add(tiny.write_start(tmp_path / "checkpoint"), folder) == 1
+    for part, load in {"encoder": load_encoder, "decoder": load_decoder}.items():
+        load(served(folder, part, 1))
