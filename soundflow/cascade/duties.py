@@ -18,6 +18,8 @@ ABILITY_WORDS = {
     Ability.CHAT: "answer questions",
 }
 
+WHICH_SOUND = "Which sound shall I count? Say, for example, “count the dog barks”."
+
 
 @dataclass(slots=True)
 class Duties:
@@ -42,12 +44,13 @@ class Duties:
         duties = cls(given=set(spec.abilities), source_language=spec.source_language)
         if spec.instruction.strip():
             duties.instruct(spec.instruction)
+            duties.given = set(spec.abilities)  # nobody asks for what the same spec forbids
+            if not (duties.abilities or duties.notices):
+                duties.notices.append(f"That leaves nothing for me to do. {_offer()}")
         elif not spec.abilities:
             duties.given = set(DEFAULT_ABILITIES)
         if Ability.COUNT in spec.abilities and not (duties.counted or duties.notices):
-            duties.notices.append(
-                "Which sound shall I count? Say, for example, “count the dog barks”."
-            )
+            duties.notices.append(WHICH_SOUND)
         if spec.target_language not in ("", "en"):
             duties._cannot_translate_into(spec.target_language)
         return duties
@@ -98,17 +101,21 @@ class Duties:
         self.counted = resolve_sound(sound) if sound else self.counted
         if self.counted is None:
             self.instructed.discard(Ability.COUNT)
-            self.notices.append(f"I do not know the sound “{sound}”, so I cannot count it.")
+            unknown = f"I do not know the sound “{sound}”, so I cannot count it."
+            self.notices.append(unknown if sound else WHICH_SOUND)
 
     def _not_understood(self, text: str) -> None:
         if Ability.CHAT in self.given:  # how to talk, rather than what to do
             self.persona = text.strip()
             return
-        can = _listed([ABILITY_WORDS[ability] for ability in Ability])
-        self.notices.append(f"I did not understand the instruction “{text.strip()}”. I can {can}.")
+        self.notices.append(f"I did not understand the instruction “{text.strip()}”. {_offer()}")
 
     def _cannot_translate_into(self, language: str) -> None:
         self.notices.append(f"I can translate into English only, not into “{language}”.")
+
+
+def _offer() -> str:
+    return f"I can {_listed([ABILITY_WORDS[ability] for ability in Ability])}."
 
 
 def _listed(words: list[str]) -> str:

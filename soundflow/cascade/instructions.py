@@ -35,8 +35,16 @@ _VERBS: tuple[tuple[Ability, str], ...] = (
         r"assist\w*|assistant|help(?:ful)?)\b",
     ),
 )
-_STOP = re.compile(r"\b(stop|don't|do not|no more|never mind|quit|cancel|pause|without)\b")
-_CLAUSES = re.compile(r"[.;,!?\n]+|\b(?:and then|and also|and|then|but|also)\b")
+# What is named after one of these is left, not taken up.
+_STOP = re.compile(
+    r"\b(stop|don't|do not|no more|never mind|quit|cancel|pause|without|(?:switch|turn) off)\b"
+)
+# Nothing is named at all; "do not mention prices" names something that is none of our abilities.
+_STOP_ALL = re.compile(
+    r"(?:(?:please|now) )*(?:stop|don't|do not|no more|never mind|quit|cancel|pause)"
+    r"(?: (?:it|that|this|all|everything|listening|recording|now|please))*"
+)
+_CLAUSES = re.compile(r"[.;,!?\n]+|\b(?:and then|and also|and|then|but|also)\b|(?=\bwithout\b)")
 _COUNTED = re.compile(
     r"\b(?:count(?:ing)?|how many(?: times)?|number of)\b\s*"
     r"(?:up\s+)?(?:the\s+)?(?:number of\s+|times\s+(?:you hear\s+|of\s+)?)?"
@@ -72,7 +80,7 @@ LANGUAGES = {
 # A spoken command is a whole utterance of this form; anything longer is just speech.
 _SPOKEN = re.compile(
     r"^(?:ok(?:ay)?|please|now|computer|assistant|hey)?\s*(?:please|now)?\s*"
-    r"(?:(?:start|begin|resume|continue)\s+(?:to \w+|\w+ing|the \w+)\b.*"
+    r"(?P<command>(?:start|begin|resume|continue)\s+(?:to \w+|\w+ing|the \w+)\b.*"
     r"|(?:stop|pause|quit)(?:\s+(?:\w+ing|the \w+|it|that|now|please))*"
     r"|(?:transcribe|translate|count|describe)\s.+"
     r"|switch (?:to|on|off)\s.+)$"
@@ -84,7 +92,8 @@ SPOKEN_WORDS = 9
 class Order:
     """What an instruction asks for.
 
-    start, stop: abilities to take up and to leave; stop_all: leave everything but warnings.
+    start, stop: abilities to take up and to leave, none of which is both; stop_all: leave
+    everything but warnings.
     counted: the sound to count, in the instruction's words; "" when none is named.
     source_language, target_language: ISO 639-1 codes; "" where the instruction names none.
     """
@@ -117,7 +126,8 @@ def understand(text: str) -> Order | None:
         return None
     return Order(
         start=frozenset(reading.start),
-        stop=frozenset(reading.stop),
+        # "Answer questions. Do not talk about prices": what is asked for may be limited.
+        stop=frozenset(reading.stop - reading.start),
         stop_all=reading.stop_all,
         counted=reading.counted,
         source_language=_language(_FROM, lowered),
@@ -128,20 +138,21 @@ def understand(text: str) -> Order | None:
 def understand_spoken(text: str) -> Order | None:
     """Read an utterance; None unless the whole of it is a short command."""
     spoken = " ".join(re.sub(r"[^\w' ]+", " ", text.lower()).split())
-    if len(spoken.split()) > SPOKEN_WORDS or not _SPOKEN.match(spoken):
+    command = _SPOKEN.match(spoken)
+    if len(spoken.split()) > SPOKEN_WORDS or not command:
         return None
-    return understand(spoken)
+    return understand(command["command"])
 
 
 def _read_clause(clause: str, reading: _Reading) -> None:
     """Add what one clause asks for, if anything."""
-    ability = next((a for a, pattern in _VERBS if re.search(pattern, clause)), None)
-    if _STOP.search(clause):
-        if ability:
-            reading.stop.add(ability)
-        reading.stop_all |= ability is None
+    found = ((ability, re.search(pattern, clause)) for ability, pattern in _VERBS)
+    ability, verb = next(((each, match) for each, match in found if match), (None, None))
+    if ability is None or verb is None:
+        reading.stop_all |= _STOP_ALL.fullmatch(clause) is not None
         return
-    if ability is None:
+    if _STOP.search(clause, 0, verb.start()):
+        reading.stop.add(ability)
         return
     reading.start.add(ability)
     if ability is Ability.COUNT and (match := _COUNTED.search(clause)):

@@ -1,4 +1,6 @@
-from soundflow.cascade.duties import DEFAULT_ABILITIES, Duties
+import pytest
+
+from soundflow.cascade.duties import DEFAULT_ABILITIES, WHICH_SOUND, Duties
 from soundflow.interaction import Ability, SessionSpec
 
 
@@ -37,6 +39,20 @@ def test_free_words_tell_a_chat_how_to_talk() -> None:
     assert duties.notices == []
 
 
+def test_what_a_chat_is_forbidden_does_not_end_it() -> None:
+    for manner in ("Be kind. Do not mention prices.", "Do not talk about prices."):
+        assert Duties.of(spec(manner, Ability.CHAT)).abilities == {Ability.CHAT}
+
+
+def test_an_instruction_that_only_forbids_is_answered_with_what_can_be_done() -> None:
+    duties = Duties.of(spec("Do not translate"))
+    assert duties.abilities == set()
+    assert [notice.split(".")[0] for notice in duties.notices] == [
+        "That leaves nothing for me to do"
+    ]
+    assert "transcribe speech" in duties.notices[0]
+
+
 def test_speech_starts_and_stops_one_thing() -> None:
     duties = Duties.of(spec("", Ability.TRANSCRIBE))
     assert duties.hear("Start translating.")
@@ -70,8 +86,9 @@ def test_a_sound_that_is_not_known_cannot_be_counted() -> None:
     assert any("quarks" in notice for notice in duties.notices)
 
 
-def test_counting_needs_a_sound_to_count() -> None:
-    duties = Duties.of(spec("", Ability.COUNT))
-    assert len(duties.notices) == 1
+@pytest.mark.parametrize("given", [spec("", Ability.COUNT), spec("Count.")])
+def test_counting_needs_a_sound_to_count(given: SessionSpec) -> None:
+    duties = Duties.of(given)
+    assert duties.notices == [WHICH_SOUND]
     duties.instruct("count the coughs")
     assert duties.counted is not None

@@ -25,15 +25,22 @@ DESCRIBE, PROACTIVE, CHAT = Ability.DESCRIBE, Ability.PROACTIVE, Ability.CHAT
             "Count the knocks, describe the sounds; translate into English",
             {COUNT, DESCRIBE, TRANSLATE},
         ),
+        ("You are an assistant. Do not mention prices. Don't talk about politics.", {CHAT}),
+        ("Answer questions about how to cancel an order", {CHAT}),
+        ("Transcribe the call, mark every pause", {TRANSCRIBE}),
+        ("Transcribe the call without comments", {TRANSCRIBE}),
     ],
 )
 def test_an_instruction_names_abilities(text: str, abilities: set[Ability]) -> None:
     order = understand(text)
     assert order is not None
     assert order.start == abilities
+    assert not (order.stop or order.stop_all)
 
 
-@pytest.mark.parametrize("text", ["", "make me a sandwich", "42", "…", "the weather was fine"])
+@pytest.mark.parametrize(
+    "text", ["", "Don't interrupt me", "make me a sandwich", "42", "…", "the weather was fine"]
+)
 def test_what_fits_no_rule_is_not_understood(text: str) -> None:
     assert understand(text) is None
 
@@ -59,12 +66,22 @@ def test_languages_are_named_by_from_and_into() -> None:
     assert order == Order(start=frozenset({TRANSLATE}), source_language="es", target_language="en")
 
 
-def test_stopping_one_thing_and_starting_another() -> None:
-    order = understand("Stop translating, and transcribe instead")
+@pytest.mark.parametrize(
+    "text", ["Stop translating, and transcribe instead", "Transcribe without translating"]
+)
+def test_stopping_one_thing_and_starting_another(text: str) -> None:
+    order = understand(text)
     assert order == Order(start=frozenset({TRANSCRIBE}), stop=frozenset({TRANSLATE}))
 
 
-@pytest.mark.parametrize("text", ["Stop.", "stop it now!", "Please stop", "stop"])
+@pytest.mark.parametrize("text", ["Stop the translation.", "Okay, switch off the translation"])
+def test_a_spoken_command_stops_one_thing(text: str) -> None:
+    assert understand_spoken(text) == Order(stop=frozenset({TRANSLATE}))
+
+
+@pytest.mark.parametrize(
+    "text", ["Stop.", "stop it now!", "Please stop", "stop", "Assistant, stop listening."]
+)
 def test_stop_alone_stops_everything(text: str) -> None:
     order = understand_spoken(text)
     assert order is not None
@@ -89,6 +106,7 @@ def test_a_short_spoken_command_is_followed(text: str, abilities: set[Ability]) 
     "text",
     [
         "stop by the store and get some milk",
+        "stop the music",
         "we will begin shipping on Monday",
         "please transcribe the numbers that you see on the back of your card and then press pound",
         "don't count on it",
