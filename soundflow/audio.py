@@ -157,16 +157,16 @@ class FrameDecoder:
     frames: int = 0
 
     def push(self, data: bytes) -> Pcm:
-        """Decode all whole frames; AudioError `bad_samples` leaves the decoder as it was."""
+        """Decode all whole frames; AudioError `bad_samples` drops them and no other."""
         data = self.rest + data
         whole_bytes = len(data) - len(data) % self.format.frame_bytes
+        self.rest = data[whole_bytes:]  # also of what is dropped, or all that follows is misread
         samples = _decode(data[:whole_bytes], self.format.encoding)
         frames = clean_frames(
             samples.reshape(-1, self.format.channels),
             at_frame=self.frames,
             sample_rate_hz=self.format.sample_rate_hz,
         )
-        self.rest = data[whole_bytes:]
         self.frames += len(frames)
         return frames
 

@@ -145,6 +145,16 @@ class TestFrameDecoder:
         assert raised.value.code == "bad_samples"
         assert (decoder.frames, decoder.rest) == (8_000, b"")
 
+    def test_what_follows_a_dropped_message_is_read_from_its_own_first_byte(self) -> None:
+        data = np.array([0.1, 0.2, np.nan, 0.4, 0.5, 0.6, 0.7], "<f4").tobytes()
+        decoder = FrameDecoder(AudioFormat(Encoding.PCM_F32LE))
+        decoder.push(data[:6])
+        with pytest.raises(AudioError, match="sample 2 "):
+            decoder.push(data[6:17])
+        followed = decoder.push(data[17:])[:, 0]
+        np.testing.assert_array_equal(followed, np.array([0.5, 0.6, 0.7], np.float32))
+        decoder.finish()
+
     def test_values_beyond_full_scale_are_clipped(self) -> None:
         data = np.array([2, -3, 0.25], "<f4").tobytes()
         frames = FrameDecoder(AudioFormat(Encoding.PCM_F32LE)).push(data)
