@@ -32,10 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given.to.mkdir(parents=True, exist_ok=True)
     try:
         held_out.refuse_what_was_learnt(given.held_out, given.trained_on)
-        measured = [_report(model, given) for model in given.model]
-        reports = dict(measured)
-        if len(reports) < len(measured):
+        if len({_name(model) for model in given.model}) < len(given.model):
             raise ValueError(f"of the models {', '.join(given.model)} two are called the same")
+        reports = dict(_report(model, given) for model in given.model)
     except (CheckpointError, ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     write_comparison(given.to, reports)
@@ -60,6 +59,12 @@ def write_comparison(folder: Path, reports: comparing.Reports) -> None:
     (folder / PICTURE).write_text(picture(judged))
 
 
+def _name(model: str) -> str:
+    """Return what a model is called: as its report says, else by its folder."""
+    folder = Path(model)
+    return read(folder)[0]["model"] if (folder / REPORT).is_file() else folder.name
+
+
 def _report(model: str, given: argparse.Namespace) -> tuple[str, list[Result]]:
     """Return a model's name and what it did: as it is told by a report, or else played now."""
     played = _fingerprint(given.held_out)
@@ -68,7 +73,7 @@ def _report(model: str, given: argparse.Namespace) -> tuple[str, list[Result]]:
         if about.get("held_out") != played or about.get("most") != str(given.most):
             raise ValueError(f"{model}: a report of another held-out set")
         return about["model"], results
-    name = Path(model).name
+    name = _name(model)
     subject = ModelSubject(load_model(model, Around(runtime=Runtime(sessions=1))))
     try:
         results = list(held_out.evaluate(subject, given.held_out, given.most))

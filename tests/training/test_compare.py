@@ -80,6 +80,15 @@ def test_models_are_played_the_same_set_and_told_apart(tmp_path: Path, held_out:
         main([str(to / "null"), "--held-out", str(held_out), "--to", str(again)])
 
 
+def test_models_of_one_name_are_refused_before_any_is_played(
+    tmp_path: Path, held_out: Path
+) -> None:
+    models, to = [str(tmp_path / run / "step-1") for run in ("one", "other")], tmp_path / "out"
+    with raises(SystemExit, match="error: .*two are called the same"):
+        main([*models, "--held-out", str(held_out), "--to", str(to)])
+    assert not list(to.iterdir())
+
+
 def test_a_set_that_was_learnt_from_is_refused(tmp_path: Path, held_out: Path) -> None:
     told = ["null", "--held-out", str(held_out), "--to", str(tmp_path / "out"), "--trained-on"]
     other = corpus(tmp_path / "other", "pack/cat.ogg")
