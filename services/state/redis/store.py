@@ -4,7 +4,7 @@ import dataclasses
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from services.core import metrics
 from services.core.clock import unix_us
@@ -143,7 +143,9 @@ class RedisSessionStore:
     async def _follow(self, base: Kept, record: SessionRecord) -> None:
         """Let the lease be as the record is now."""
         if record.closed:
-            await self._leases.release([record.session_id])
+            # It is closed all the same, and that must not look as if it had failed.
+            with suppress(Unavailable):
+                await self._leases.release([record.session_id])
         elif record.epoch != base.record.epoch or not base.version:
             await self._leases.take(record.session_id, record.epoch)
 

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from services.core import metrics
-from services.core.errors import Overloaded, SessionExists, SessionUnknown
+from services.core.errors import Overloaded, SessionExists, SessionUnknown, Unavailable
 from services.state.port import Fenced, RecordBroken, SessionRecord
 from services.state.redis import RedisConfig, RedisSessionStore
 from stack.redis import RedisServer
@@ -200,6 +200,23 @@ async def test_a_place_without_a_record_is_given_back_with_its_lease(replicas: R
         await store.create(RECORD)
     assert await expired_in(store, 0.4) == {}
     await store.create(RECORD)
+
+
+async def test_a_session_closes_though_redis_is_away_before_its_place_is_free(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(_sessions: object) -> None:
+        raise Unavailable("store_unavailable", "for the test")
+
+    store = replicas.store(capacity=1, lease_s=0.2)
+    await store.create(RECORD)
+    with monkeypatch.context() as patch:
+        patch.setattr(store._leases, "release", away)
+        assert (await store.update("s-1", close)).closed == "complete"
+    with pytest.raises(Overloaded):
+        await store.create(numbered(2))
+    assert await expired_in(store, 0.4) == {}
+    await store.create(numbered(2))
 
 
 @pytest.mark.parametrize(
