@@ -162,7 +162,8 @@ class CarriedTable:
         self._writes = True
         self._mine = frozenset(tp.partition for tp in assigned if tp.topic == self._name)
         for partition in self._changes.keys() - self._mine:
-            del self._changes[partition]
+            for key in self._changes.pop(partition):  # put after the store forgot the partition
+                self._table.data.pop(key, None)
             self._written.pop(partition).cancel()
 
     def written(self, partition: int) -> asyncio.Future[None] | None:
