@@ -176,7 +176,7 @@ class TritonEncoder:
             await server.client.close()
 
     def _count_alive(self) -> None:
-        alive = sum(not server.rests for server in self._servers.values())
+        alive = sum(server.rests_until == 0 for server in self._servers.values())
         metrics.REPLICAS_ALIVE.labels(MODEL).set(alive)
 
 

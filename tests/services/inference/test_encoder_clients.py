@@ -7,7 +7,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import numpy as np
 import pytest
 
+from services.core import metrics
 from services.core.errors import Unavailable
+from services.inference import triton_encoder
 from services.inference.config import InferenceConfig
 from services.inference.local import LocalEncoder
 from services.inference.port import EncoderClient
@@ -100,6 +102,20 @@ async def test_unavailable_when_no_server_answers() -> None:
         with pytest.raises(Unavailable, match="no encoder answers"):
             await encoder.encode(chunk("a"), HEARD_NOTHING)
         assert 0.2 < asyncio.get_running_loop().time() - began < 5
+
+
+async def test_a_server_that_failed_is_not_alive_until_it_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(triton_encoder, "REST_S", 0)
+    [port] = free_ports(1)
+    address = f"127.0.0.1:{port}"
+    config = InferenceConfig(encoder_addresses=address, encode_patience_s=0.1)
+    async with TritonEncoder(config) as encoder:
+        with pytest.raises(Unavailable):
+            await encoder.encode(chunk("a"), HEARD_NOTHING)
+        encoder._take_up(frozenset({address}))  # as after every look-up
+        assert metrics.REPLICAS_ALIVE.labels("encoder")._value.get() == 0
 
 
 @pytest.mark.triton
