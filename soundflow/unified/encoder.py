@@ -82,5 +82,5 @@ def features_whole(tower: AudioTower, pcm_S: Array) -> Tensor:
 def features_live(tower: Tower, pcm_S: Array) -> Tensor:
     """Return the frames `(N, 10, D)` of a clip of whole chunks as a live session gets them."""
     if isinstance(tower, SmallTower):
-        return tower.project(hear(tower, pcm_S))
+        return tower.project(hear(tower, pcm_S).to(tower.adapter.enter.weight))
     return through(tower, front_of(tower).live(pcm_S))

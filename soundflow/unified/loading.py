@@ -21,7 +21,7 @@ PAGE_POSITIONS = 16
 def encoder_of(checkpoint: Checkpoint, runtime: Runtime) -> UnifiedEncoder:
     """Return the encoder with its weights. ModelMissing, ModelDamaged, ValueError."""
     device = _device(runtime)
-    tower = checkpoint.make_encoder(_dtype(runtime, device, checkpoint.encoder), device)
+    tower = checkpoint.make_encoder(dtype_of(runtime, device, checkpoint.encoder), device)
     return UnifiedEncoder(tower)
 
 
@@ -36,7 +36,7 @@ def decoder_of(
     settings = settings or settings_for(checkpoint, runtime.positions)
     weights, device = WeightFormat(runtime.weights), _device(runtime)
     text_tokens = checkpoint.read_tokenizer()
-    dtype = _dtype(runtime, device, checkpoint.decoder)
+    dtype = dtype_of(runtime, device, checkpoint.decoder)
     model = checkpoint.make_decoder(dtype, device, weights).requires_grad_(False).eval()
     pages_of_session = -(-settings.positions // PAGE_POSITIONS)
     pages = runtime.sessions * pages_of_session
@@ -60,6 +60,16 @@ def settings_for(checkpoint: Checkpoint, positions: int = 0) -> UnifiedSettings:
         raise ModelDamaged(f"{checkpoint.path}: the decoder is too short: {error}") from error
 
 
+def dtype_of(runtime: Runtime, device: str, part: Part) -> torch.dtype | None:
+    """Return how precisely a part is to run; None: as it is stored."""
+    if runtime.precision:
+        dtype: torch.dtype = getattr(torch, runtime.precision)
+        return dtype
+    stored = {one.dtype for one in part.weights.stored.values()}
+    # Processors compute in float16 several times slower than in float32.
+    return torch.float32 if device == "cpu" and torch.float16 in stored else None
+
+
 def _device(runtime: Runtime) -> str:
     device = runtime.device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -70,12 +80,3 @@ def _device(runtime: Runtime) -> str:
             f"the device {device!r} (SOUNDFLOW_UNIFIED_DEVICE) cannot be used here: {why}"
         ) from error
     return device
-
-
-def _dtype(runtime: Runtime, device: str, part: Part) -> torch.dtype | None:
-    if runtime.precision:
-        dtype: torch.dtype = getattr(torch, runtime.precision)
-        return dtype
-    stored = {one.dtype for one in part.weights.stored.values()}
-    # Processors compute in float16 several times slower than in float32.
-    return torch.float32 if device == "cpu" and torch.float16 in stored else None

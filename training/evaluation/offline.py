@@ -9,8 +9,10 @@ from soundflow.audio import CHUNK_SAMPLES, SAMPLE_RATE_HZ, Pcm
 from soundflow.checkpoint.folder import Checkpoint
 from soundflow.interaction import Ability, SessionSpec
 from soundflow.unified.encoder import features_live
+from soundflow.unified.loading import dtype_of
 from soundflow.unified.pages import PagedCache
 from soundflow.unified.prompts import system_text
+from soundflow.unified.runtime import Runtime
 from training.composition.sequence import Parts, offline
 from training.evaluation.subject import Subject
 
@@ -44,8 +46,10 @@ class Offline:
     def __init__(self, checkpoint: Checkpoint, device: str = "") -> None:
         """Read the weights. device: "" = the GPU, or the processor where there is none."""
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        self._tower = checkpoint.make_encoder(device=device).eval().requires_grad_(False)
-        self._model = checkpoint.make_decoder(device=device).eval().requires_grad_(False)
+        kept = dtype_of(Runtime(), device, checkpoint.encoder)
+        self._tower = checkpoint.make_encoder(kept, device).eval().requires_grad_(False)
+        kept = dtype_of(Runtime(), device, checkpoint.decoder)
+        self._model = checkpoint.make_decoder(kept, device).eval().requires_grad_(False)
         self._parts = Parts(checkpoint.control, checkpoint.read_tokenizer())
         config = checkpoint.decoder_config
         pages = -(-config.max_positions // 16)

@@ -141,6 +141,13 @@ def test_a_checkpoint_is_also_asked_offline(tmp_path: Path) -> None:
     assert set(found) == {"LibriSpeech, live", "LibriSpeech, offline"}
 
 
+def test_a_checkpoint_of_half_precision_is_asked_offline_by_its_name(tmp_path: Path) -> None:
+    sound(tmp_path / "a.flac", 3)
+    (tmp_path / "x.trans.txt").write_text("a CHUNK FIVE\n")
+    found = evaluated(tmp_path / "out", "--librispeech", tmp_path, model="small")
+    assert set(found) == {"LibriSpeech, live", "LibriSpeech, offline"}
+
+
 def test_what_is_not_there_is_told_in_a_line(tmp_path: Path) -> None:
     with raises(SystemExit, match="error: .*nowhere: there is no"):
         evaluated(tmp_path / "out", "--librispeech", tmp_path / "nowhere")
