@@ -25,6 +25,7 @@ class Replica:
     owed: set[asyncio.Future[Heard]] = field(default_factory=set)
     opened: int = 0  # how often it was to be
     heard: list[int] = field(default_factory=list)
+    cancelled: list[int] = field(default_factory=list)
     version: int = 0
 
     @property
@@ -62,6 +63,7 @@ class Replica:
     async def cancel(self, session_id: str, turn: int) -> None:
         self._check()
         await self.engine.cancel(session_id, turn)
+        self.cancelled.append(turn)
 
     async def close(self, session_id: str) -> None:
         self._check()

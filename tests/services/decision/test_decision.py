@@ -53,6 +53,7 @@ async def test_instructions_and_cancelling_reach_the_engine(rig: Rig) -> None:
     await rig.change("a", TurnCancelled(1))
     await until(lambda: "a" in rig.engine._sessions)
     await until(lambda: rig.engine._sessions["a"].state.instruction == "stop")
+    await until(lambda: rig.replicas.at("one").cancelled == [1])
 
 
 async def test_closing_forgets_the_session_and_what_comes_late_is_dropped(rig: Rig) -> None:
