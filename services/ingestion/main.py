@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from services.core import wire
-from services.core.runner import Health, run
+from services.core.runner import Health, RunnerConfig, run
 from services.inference.config import InferenceConfig
 from services.inference.triton_replicas import TritonDecoderPool
 from services.ingestion.config import IngestionConfig
@@ -23,8 +23,13 @@ GROUP = "ingestion"
 
 
 async def serve(health: Health) -> None:
-    """Work until cancelled; then let callers finish, or hand them over to other replicas."""
-    replica = run_replica(IngestionConfig(), InferenceConfig(), KafkaConfig(), RedisConfig())
+    """Work until cancelled; then let callers finish, or hand them over to other replicas.
+
+    ValueError where settings do not fit each other.
+    """
+    config = IngestionConfig()
+    check_stop(config.shutdown_grace_s, RunnerConfig().stop_within_s)
+    replica = run_replica(config, InferenceConfig(), KafkaConfig(), RedisConfig())
     async with replica as (service, _):
         health.ready = True
         try:
@@ -71,6 +76,16 @@ async def run_replica(
                 yield service, addresses
             finally:
                 running.cancel()
+
+
+def check_stop(grace_s: float, within_s: float) -> None:
+    """Raise ValueError where the process would be cut off before callers are handed over."""
+    if grace_s >= within_s:
+        raise ValueError(
+            f"shutdown_grace_s (SOUNDFLOW_SHUTDOWN_GRACE_S) is {grace_s:g}, and a process is cut "
+            f"off {within_s:g} s after its signal (SOUNDFLOW_STOP_WITHIN_S), so nobody would be "
+            "handed over: make that some 10 s longer than the grace period"
+        )
 
 
 async def _drain(service: IngestionService) -> None:
