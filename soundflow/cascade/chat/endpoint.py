@@ -75,20 +75,23 @@ class EndpointChat:
             feed.end()
 
     async def _stream(self, messages: Sequence[Message], feed: Feed) -> None:
-        # The client's retries, and the pauses a server asks for, are inside this limit.
-        async with asyncio.timeout(self._config.timeout_s):
+        clock = asyncio.get_running_loop().time
+        finished = False
+        # The client's retries, the pauses a server asks for, and what it sends only to keep the
+        # connection alive are inside this limit.
+        async with asyncio.timeout(self._config.timeout_s) as limit:
             stream = await self._client.chat.completions.create(
                 model=self._config.model,
                 messages=self._shown(messages),
                 max_tokens=self._config.max_tokens,
                 stream=True,
             )
-        finished = False
-        async with stream:
-            async for chunk in stream:
-                for choice in chunk.choices:
-                    feed.put(choice.delta.content or "")
-                    finished = finished or choice.finish_reason is not None
+            async with stream:
+                async for chunk in stream:
+                    limit.reschedule(clock() + self._config.timeout_s)
+                    for choice in chunk.choices:
+                        feed.put(choice.delta.content or "")
+                        finished = finished or choice.finish_reason is not None
         if not finished:
             raise self._unavailable("it broke off in the middle of an answer; ask again")
 

@@ -182,19 +182,23 @@ async def test_a_stream_that_ends_without_its_end_mark_is_an_error(
 
 
 @pytest.mark.parametrize("first", ["", "I am"])
+@pytest.mark.parametrize("sign_of_life", [b"", b": still thinking\n\n"])
 async def test_a_server_that_stalls_is_given_up(
-    endpoint: Endpoint, chat: EndpointChat, first: str
+    endpoint: Endpoint, chat: EndpointChat, first: str, sign_of_life: bytes
 ) -> None:
     release = asyncio.Event()
 
     async def stall(response: web.StreamResponse, say: Say) -> None:
         if first:
             await say(first)
-        await release.wait()
+        while not release.is_set():
+            await response.write(sign_of_life)
+            await asyncio.sleep(0.05)
 
     endpoint.answer = stall
     hasty = EndpointChat(ChatConfig(base_url=endpoint.base_url, api_key=KEY, timeout_s=0.3))
-    await complaint(hasty)
+    async with asyncio.timeout(30):
+        assert "did not answer in time" in await complaint(hasty)
     release.set()
     await asyncio.to_thread(hasty.close)
 
