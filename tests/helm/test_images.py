@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 import sysconfig
 import tomllib
 import venv
@@ -10,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from helm.check import DOCKERFILES, ROOT
+from tests.training.corpus import made_row
+from tests.training.tiny import write_start
+from training.composition.rows import write_rows
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 TESTED = {
@@ -18,6 +22,8 @@ TESTED = {
     "training.lock": ROOT / "requirements.lock",
     "triton.lock": ROOT / "stack" / "triton" / "requirements.lock",
 }
+
+TRAINING = (DOCKERFILES / "training.Dockerfile").read_text()
 
 each_lock = pytest.mark.parametrize("name", TESTED)
 
@@ -75,6 +81,30 @@ def test_an_image_runs_as_nobody_in_particular(path: Path) -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     kept = {line.removeprefix("!") for line in ignored if line.startswith("!")}
     assert {source for source in copied if not source.startswith("docker/")} <= kept
+
+
+def test_training_runs_of_its_sources_alone(tmp_path: Path) -> None:
+    """As in its image, where no part of the project is installed: one whole step of training."""
+    image, packages = tmp_path / "image", Path(sysconfig.get_path("purelib"))
+    image.mkdir()
+    copied = re.findall(r"^COPY (\w+) \1$", TRAINING, re.MULTILINE)
+    assert {"soundflow", "training"} <= set(copied)
+    for source in (
+        *map(ROOT.joinpath, copied),
+        *(each for each in packages.iterdir() if "soundflow" not in each.name),
+    ):
+        (image / source.name).symlink_to(source)
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    write_rows(corpus / "base.jsonl", [made_row(0, corpus, turns=1)])
+    run = f"import runpy, sys; sys.path.append({str(image)!r}); runpy.run_module"
+    given = ["scratch", "--from", str(write_start(tmp_path / "start")), "--data", str(corpus)]
+    given += ["--to", str(tmp_path / "run"), "--steps", "1", "--batch", "1", "--piece", "1"]
+    for module, arguments in (("training.train", given), ("training.publish", ["--help"])):
+        command = [sys.executable, "-I", "-S", "-c", f"{run}({module!r}, run_name='__main__')"]
+        done = subprocess.run([*command, *arguments], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "checkpoints" / "step-00000001").is_dir()
 
 
 def test_isolated_models_find_their_code_before_what_the_image_has(tmp_path: Path) -> None:

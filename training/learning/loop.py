@@ -4,7 +4,7 @@ import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 from types import FrameType, MappingProxyType
@@ -183,11 +183,19 @@ def _each(source: Source) -> Iterator[Example]:
 def _made_with(processes: Processes) -> dict[str, Any]:
     """Return what else a repetition needs to know."""
     return {
-        "soundflow": version("soundflow"),
+        "soundflow": _own_version(),
         "torch": torch.__version__,
         "processes": processes.size,
         "device": processes.device.type,
     }
+
+
+def _own_version() -> str:
+    """Return the project's version; its sources may run uninstalled, as in the image of Jobs."""
+    try:
+        return version("soundflow")
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _compare(plan: Plan, before: dict[str, Any]) -> None:
