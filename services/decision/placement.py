@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from services.core import metrics
-from services.core.errors import Failed
+from services.core.errors import Failed, SessionUnknown
 from services.core.messages import FeaturesMessage
 from services.decision.placed import Placed, SessionOver
 from services.inference.port import DecoderClient, DecoderPool, ReplicaLost
-from services.state.port import SessionRecord, SessionStore
+from services.state.port import RecordBroken, SessionRecord, SessionStore
 from services.transport.port import History
 from soundflow.decoder import DecoderFull
 from soundflow.engine_session import Heard, NotOpen, OutOfOrder
@@ -127,12 +127,17 @@ class Placement:
             log.info("session %s changes over to %s", session.session_id, successor)
             await self._place(session, successor)
 
-    def forget(self, session_id: str) -> Placed | None:
-        """Let go of a session that is over."""
+    async def close(self, session_id: str) -> None:
+        """Let go of a session that is over: here, and at its decoder, whoever placed it there."""
         session = self._placed.pop(session_id, None)
         if session:
             session.over = True
-        return session
+        try:
+            replica = session.replica if session else (await self.store.get(session_id)).decoder
+            if replica:
+                await self.decoders.at(replica).close(session_id)
+        except (SessionUnknown, RecordBroken, ReplicaLost):
+            return  # it is nowhere, or nobody knows where
 
     async def _place(self, session: Placed, successor: str = "") -> None:
         """Open the session where it is, or on another replica, and let it catch up.

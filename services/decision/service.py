@@ -1,7 +1,6 @@
 """Decision: hear everything that is queued, then say once whether to speak."""
 
 import asyncio
-import contextlib
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -85,7 +84,7 @@ class DecisionService:
 
     async def _change(self, message: SessionMessage) -> None:
         if isinstance(message.change, Closed):
-            await self._close(message.session_id)
+            await self.placement.close(message.session_id)
             return
         session = await self.placement.find(message.session_id)
         placement = session.placement
@@ -103,13 +102,6 @@ class DecisionService:
         except (ReplicaLost, NotOpen) as lost:
             await self.placement.lost(session, placement, lost)
             await self._change(message)
-
-    async def _close(self, session_id: str) -> None:
-        session = self.placement.forget(session_id)
-        if session is None or not session.replica:
-            return
-        with contextlib.suppress(ReplicaLost):  # and the session's state with it
-            await self.placement.decoders.at(session.replica).close(session_id)
 
     async def _publish(self, answer: Answer, received: Inbound) -> None:
         """Wait for the drain; the newest chunk of the drained queue speaks for all."""

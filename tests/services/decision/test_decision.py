@@ -72,6 +72,17 @@ async def test_closing_forgets_the_session_and_what_comes_late_is_dropped(rig: R
     assert list(rig.engine._sessions) == ["b"]
 
 
+async def test_closing_a_session_that_is_not_known_here_any_more_frees_its_place(rig: Rig) -> None:
+    await rig.keep_record("a")
+    await rig.change("a", Opened(SessionSpec("listen")))
+    await until(lambda: bool(rig.store._records["a"].decoder))
+    rig.service.placement.forget_idle(idle_s=0)  # its caller says nothing for long
+    assert not len(rig.service.placement)
+    await rig.store.update("a", lambda old: dataclasses.replace(old, closed="idle"))
+    await rig.change("a", Closed("idle"))
+    await until(lambda: not rig.engine._sessions)
+
+
 async def test_a_lost_chunk_ends_its_session_alone(rig: Rig) -> None:
     for name in "ab":
         await rig.keep_record(name)
