@@ -27,7 +27,7 @@ Report = Callable[[str], None]
 
 
 class RolloutFailed(SoundFlowError):
-    """A server that does not take the new version; all go on with what they had."""
+    """A server does not answer, or does not run the versions that it was told to."""
 
     def __init__(self, message: str) -> None:
         super().__init__("rollout_failed", message)
@@ -78,8 +78,10 @@ async def roll_out(
     *,
     settle_s: float = SETTLE_S,
 ) -> None:
-    """Have all servers run this version instead of theirs. RolloutFailed: it is as it was before.
+    """Have all servers run this version instead of theirs.
 
+    RolloutFailed: where one does not take the new version, all go on with what they had. Where one
+    does not let go of the old one, that and those that follow go on with both.
     settle_s: how long both versions run.
     """
     async with AsyncExitStack() as stack:
