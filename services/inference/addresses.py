@@ -19,7 +19,7 @@ class Addresses:
         for name in self._found:
             try:
                 self._found[name] = await _lookup(name)
-            except OSError as error:
+            except (OSError, UnicodeError) as error:  # the latter of what no name can be
                 log.warning("%s could not be looked up: %s", name, error)
         return frozenset().union(*self._found.values())
 

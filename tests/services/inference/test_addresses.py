@@ -54,6 +54,13 @@ async def test_a_name_that_cannot_be_looked_up_keeps_what_it_had(names: Names) -
     assert await addresses.find() == {"10.0.0.1:1", "10.0.0.3:1"}
 
 
+async def test_what_no_name_can_be_costs_the_others_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert await Addresses(["a..b:1", "127.0.0.1:1"]).find() == {"127.0.0.1:1"}
+    assert "a..b:1 could not be looked up" in caplog.text
+
+
 async def test_who_watches_sees_servers_come_and_go(names: Names) -> None:
     names.hosts["decoder"] = ["10.0.0.1"]
     seen: list[frozenset[str]] = []
