@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Literal
 
 import uvloop
 from aiohttp import web
@@ -25,7 +26,7 @@ class RunnerConfig(BaseSettings):
     admin_port: int = Field(default=9464, ge=0, le=65535)
     # What is in work when the process is told to stop may take so long; then it is cut off.
     stop_within_s: float = Field(default=20, gt=0)
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
 
 
 class Health:
