@@ -36,7 +36,9 @@ def reaching(server: str) -> Iterator[None]:
             f"no platform answers at {server}; start one with `make run` or `soundflow serve`, "
             f"or name another with --server ({error.os_error.strerror or error.os_error})"
         ) from error
-    except (aiohttp.ClientError, TimeoutError) as error:
+    except TimeoutError as error:  # it has no words of its own
+        raise CliError(f"the platform at {server} does not answer") from error
+    except aiohttp.ClientError as error:
         raise CliError(f"the platform at {server} cannot be reached: {error}") from error
 
 

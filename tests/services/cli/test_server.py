@@ -1,7 +1,7 @@
 import pytest
 
 from services.cli.errors import CliError
-from services.cli.server import address, refusal
+from services.cli.server import address, reaching, refusal
 
 SERVER = "http://10.0.0.1:8080"
 
@@ -36,3 +36,8 @@ def test_a_refusal_tells_the_servers_own_words() -> None:
 
 def test_something_else_at_that_address_is_told_apart() -> None:
     assert "no SoundFlow platform" in str(refusal(SERVER, 404, {}))
+
+
+def test_a_platform_that_does_not_answer_is_told_as_that() -> None:
+    with pytest.raises(CliError, match=f"at {SERVER} does not answer$"), reaching(SERVER):
+        raise TimeoutError
