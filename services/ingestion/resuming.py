@@ -95,8 +95,8 @@ class Resuming:
         here = self.held.get(session.session_id)
         self.held.add(session)
         if here:
-            session.chunks = here.chunks
             await here.sent()
+            session.chunks = here.chunks
         elif self.holders and take.before not in ("", self.address):
             with suppress(TimeoutError, Unavailable):
                 async with asyncio.timeout(LET_GO_WITHIN_S):

@@ -1,7 +1,5 @@
 """A chunk on its way to its topic: again and again, as long as its session runs."""
 
-from contextlib import suppress
-
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from services.core.errors import Unavailable
@@ -15,18 +13,23 @@ async def send(audio: Topic[AudioMessage], session: LiveSession, message: AudioM
     try:
         await audio.send(message)
     except Unavailable:  # only now: making ready to try again costs as much as sending
-        if not session.ended.is_set():
-            await _send_again(audio, session, message)
+        if session.ended.is_set() or not await _send_again(audio, session, message):
+            return
+    session.chunks = max(session.chunks, message.chunk.index + 1)
 
 
 async def _send_again(
     audio: Topic[AudioMessage], session: LiveSession, message: AudioMessage
-) -> None:
+) -> bool:
+    """Return whether it was sent; else the session ended meanwhile."""
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(Unavailable),
         wait=wait_random_exponential(multiplier=0.05, max=1),
         stop=lambda _: session.ended.is_set(),
         reraise=True,
     )
-    with suppress(Unavailable):  # it ended meanwhile
+    try:
         await retrying(audio.send, message)
+    except Unavailable:
+        return False
+    return True

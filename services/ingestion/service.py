@@ -178,7 +178,6 @@ class IngestionService:
 
     async def send(self, session: LiveSession, chunk: Chunk) -> None:
         """Pass a chunk on; waits while the platform is behind, or a part of it away."""
-        session.chunks = max(session.chunks, chunk.index + 1)
         metrics.AUDIO_SECONDS.inc(chunk.samples / SAMPLE_RATE_HZ)
         message = AudioMessage(chunk, unix_us())
         session.sending = self._background.start(send(self.audio, session, message))

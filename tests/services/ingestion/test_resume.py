@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from services.core.errors import Unavailable
 from services.core.events import (
     CallerEvent,
     CloseReason,
@@ -132,6 +133,23 @@ async def test_a_chunk_on_its_way_is_waited_for(monkeypatch: pytest.MonkeyPatch)
     arrives.set()
     assert (await asyncio.wait_for(returning, DEADLINE_S)).audio.chunk == 1
     assert rig.chunks("a") == [0]
+
+
+async def test_a_chunk_that_was_given_up_with_its_connection_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rig = make_rig(resume_within_s=DEADLINE_S)
+    caller = await Caller("a").call(rig)
+    await rig.service.send(caller.sessions[0], chunk("a", 0))
+
+    async def refuse(message: Any) -> int:
+        raise Unavailable("transport_unavailable", "Kafka does not answer")
+
+    monkeypatch.setattr(rig.audio, "send", refuse)
+    sending = asyncio.create_task(rig.service.send(caller.sessions[0], chunk("a", 1)))
+    await asyncio.sleep(0.01)
+    sending.cancel()
+    assert (await caller.back(rig)).audio.chunk == 1
 
 
 async def test_channels_go_on_together_where_the_last_of_them_was(back_at: Both) -> None:
