@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from soundflow.checkpoint import CheckpointError
-from soundflow.models import is_checkpoint
+from soundflow.models import is_checkpoint, model_names
 from stack.errors import NotReady
 from stack.kafka import KafkaServer
 from stack.kafka.settings import CONSUMER_SESSION_TIMEOUT_S
@@ -124,15 +124,19 @@ class Parts:
         return self._folder("model_repo") if own else MODEL_REPOSITORY
 
     def write_model_repository(self) -> None:
-        """Write the one that a checkpoint needs. Raises NotReady."""
-        if not is_checkpoint(self.settings.model):
+        """Write the one that a checkpoint needs. Raises NotReady, also where there is no model."""
+        model = self.settings.model
+        if not is_checkpoint(model):
+            if model not in model_names():
+                known = ", ".join(model_names())
+                raise NotReady(f"there is no model {model!r}; choose {known}, or a folder's path")
             return
         from training.export import write_repository
 
         # What was rolled out in an earlier run would be newer than what is asked for.
         shutil.rmtree(self.model_repository, ignore_errors=True)
         try:
-            write_repository(self.settings.model, self.model_repository)
+            write_repository(model, self.model_repository)
         except CheckpointError as error:
             raise NotReady(f"there is no model: {error}") from error
 

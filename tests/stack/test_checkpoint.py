@@ -43,3 +43,9 @@ def test_a_folder_that_holds_no_model_is_told_before_anything_starts(tmp_path: P
     parts = Parts(StackSettings(tmp_path / "stack", model=str(tmp_path)))
     with pytest.raises(NotReady, match="is no checkpoint"):
         parts.write_model_repository()
+
+
+def test_a_name_that_no_model_has_is_told_before_anything_starts(tmp_path: Path) -> None:
+    parts = Parts(StackSettings(tmp_path / "stack", model="cascad"))
+    with pytest.raises(NotReady, match="no model 'cascad'; choose cascade, null, small, or a"):
+        parts.write_model_repository()
