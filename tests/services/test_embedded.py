@@ -19,6 +19,6 @@ async def test_what_waits_to_be_written_is_written_at_the_end() -> None:
     async with platform.running():
         await platform.records.store.create(SessionRecord("a", SessionSpec(), 0))
         written = platform.records.change("a", heard)
-        assert not written.done()  # within a second it would be
+        assert not written.done()  # it is lazy
     assert written.done() and platform.records.waiting == 0
     assert (await platform.records.store.get("a")).last_index == 7
