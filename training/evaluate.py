@@ -5,11 +5,14 @@ Each benchmark is played that is given. A model is a name (`cascade`) or a check
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
+
+from openai import OpenAIError
 
 from soundflow.checkpoint import CheckpointError, open_checkpoint
 from soundflow.models import Around, is_checkpoint, load_model
@@ -23,6 +26,7 @@ from training.evaluation.page import page
 from training.evaluation.subject import ModelSubject
 
 REPORT, PAGE, PREDICTIONS = "evaluation.json", "evaluation.html", "predictions.jsonl"
+KEY_VARIABLE = "SOUNDFLOW_JUDGE_KEY"
 # The options that name what is played.
 PLAYED = (
     *("held_out", "corpus", "proactive", "librispeech", "covost2", "mmau"),
@@ -31,15 +35,20 @@ PLAYED = (
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Evaluate; say in a line what is wrong with what was given."""
+    """Evaluate; say in a line what is wrong with what was given.
+
+    What was measured before something failed is written: it may have taken hours.
+    """
     given = _given(arguments)
+    about = {"model": given.model, "evaluated": datetime.now(UTC).isoformat(timespec="minutes")}
+    results: list[Result] = []
     try:
         given.to.mkdir(parents=True, exist_ok=True)
-        results = list(evaluate(given))
-    except (CheckpointError, ValueError, OSError) as error:
+        for result in evaluate(given):
+            results.append(result)
+            write(given.to, about, results)
+    except (CheckpointError, OpenAIError, ValueError, OSError) as error:
         sys.exit(f"error: {error}")
-    about = {"model": given.model, "evaluated": datetime.now(UTC).isoformat(timespec="minutes")}
-    write(given.to, about, results)
 
 
 def evaluate(given: argparse.Namespace) -> Iterator[Result]:
@@ -120,7 +129,9 @@ def read(folder: Path) -> tuple[dict[str, str], list[Result]]:
 
 
 def _judge(given: argparse.Namespace) -> AbstractContextManager[Judge | None]:
-    return endpoint_judge(given.judge_url, given.judge_model) if given.judge_url else nullcontext()
+    if not given.judge_url:
+        return nullcontext()
+    return endpoint_judge(given.judge_url, given.judge_model, os.environ.get(KEY_VARIABLE, "none"))
 
 
 def _given(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -158,7 +169,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--language", default="zh", help="what it is translated into")
     for name in ("mmau", "llama-questions", "web-questions", "sd-qa", "alpaca-eval"):
         parser.add_argument(f"--{name}", type=Path, help="the benchmark's file")
-    parser.add_argument("--judge-url", help="an OpenAI-compatible endpoint that marks replies")
+    parser.add_argument(
+        "--judge-url",
+        help=f"an OpenAI-compatible endpoint that marks replies; its key is in {KEY_VARIABLE}",
+    )
     parser.add_argument("--judge-model", default="judge")
     return parser
 

@@ -20,7 +20,7 @@ _MARK = re.compile(r"[1-5](?:\.\d+)?(?!\d)")
 
 @contextmanager
 def endpoint_judge(url: str, model: str, key: str = "none") -> Iterator[Judge]:
-    """Give a judge that asks a model. A reply without a mark is NaN; what fails is raised."""
+    """Give a judge that asks a model. A reply without a mark is NaN; OpenAIError is raised."""
 
     def judge(question: str, reply: str) -> float:
         if not reply:

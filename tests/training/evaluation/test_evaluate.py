@@ -133,6 +133,19 @@ def test_the_public_benchmarks(tmp_path: Path) -> None:
     assert found["AlpacaEval"]["mark"]["value"] is None
 
 
+def test_what_was_measured_before_the_judge_failed_is_kept(tmp_path: Path) -> None:
+    asked = {"prompt": "what?", "audio": sound(tmp_path / "a.flac", 3), "reference": "chunk"}
+    given = (
+        *("--sd-qa", lines(tmp_path / "sd.jsonl", asked)),
+        *("--alpaca-eval", lines(tmp_path / "alpaca.jsonl", asked)),
+        *("--judge-url", "http://127.0.0.1:9/v1"),
+    )
+    with raises(SystemExit, match="error: Connection error"):
+        evaluated(tmp_path / "out", *given)
+    report = json.loads((tmp_path / "out" / REPORT).read_text())
+    assert list(report["results"]) == ["SD-QA"]
+
+
 def test_a_checkpoint_is_also_asked_offline(tmp_path: Path) -> None:
     sound(tmp_path / "a.flac", 3)
     (tmp_path / "x.trans.txt").write_text("a CHUNK FIVE\n")
