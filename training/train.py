@@ -52,16 +52,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--data", type=Path, required=True, help="a corpus: a folder of rows")
     parser.add_argument("--to", type=Path, required=True, help="the run's folder")
-    parser.add_argument("--steps", type=int, help="in place of the stage's")
-    parser.add_argument("--batch", type=int, help="examples of a step, in place of the stage's")
-    parser.add_argument("--piece", type=int, default=4, help="examples of one forward")
+    parser.add_argument("--steps", type=_count, help="in place of the stage's")
+    parser.add_argument("--batch", type=_count, help="examples of a step, in place of the stage's")
+    parser.add_argument("--piece", type=_count, default=4, help="examples of one forward")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--every", type=int, default=500, help="steps between checkpoints")
-    parser.add_argument("--kept", type=int, default=2, help="how many checkpoints stay")
+    parser.add_argument("--every", type=_count, default=500, help="steps between checkpoints")
+    parser.add_argument("--kept", type=_count, default=2, help="how many checkpoints stay")
     parser.add_argument("--workers", type=int, default=0, help="processes that read ahead")
     parser.add_argument("--lora-rank", type=int, default=0, help="LoRA, for large models")
     parser.add_argument("--float32", action="store_true", help="no bfloat16, even in products")
     return parser
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"it is counted from 1 on, got {count}")
+    return count
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@ import sys
 from pathlib import Path
 
 import torch
-from pytest import MonkeyPatch, mark, raises
+from pytest import CaptureFixture, MonkeyPatch, mark, raises
 
 from soundflow.checkpoint.folder import open_checkpoint
 from tests.training.corpus import made_row
@@ -74,3 +74,12 @@ def test_audio_that_cannot_be_read_is_named(
     )
     with raises(SystemExit, match=f"error: .*{audio.name}"):
         command(monkeypatch, "scratch", *given, "--steps", 1, "--batch", 1, "--piece", 1)
+
+
+@mark.parametrize("option", ["--steps", "--batch", "--piece", "--every", "--kept"])
+def test_nothing_is_no_number_of_anything(
+    monkeypatch: MonkeyPatch, capsys: CaptureFixture[str], option: str
+) -> None:
+    with raises(SystemExit, match="2"):
+        command(monkeypatch, "scratch", "--from", "a", "--data", "b", "--to", "c", option, 0)
+    assert f"argument {option}: it is counted from 1 on, got 0" in capsys.readouterr().err
