@@ -14,8 +14,10 @@ from soundflow.decoder import Stepped
 from soundflow.features import Features
 from soundflow.interaction import Ability, ModelInfo, PastTurn, SessionSpec
 
-# Threads that wait for replies and turn-end scores; the work itself is done elsewhere or short.
-WAITING_THREADS = 32
+REPLY_THREADS = 32  # they wait for the chat model, which makes replies elsewhere
+# Turn ends are scored apart from them: where the chat model hangs, those who ask it nothing are
+# heard. A score is 25 ms of work.
+SCORE_THREADS = 2
 
 Result = TypeVar("Result")
 Args = TypeVarTuple("Args")
@@ -54,10 +56,11 @@ class CascadeDecoder:
     def __init__(self, whisper: WhisperRuntime, turn_end: TurnEnd, chat: ChatConfig) -> None:
         self.info = ModelInfo("cascade", frozenset(Ability), whisper.languages)
         self.counts: Mapping[str, int] = {}
-        self._executor = ThreadPoolExecutor(WAITING_THREADS, thread_name_prefix="cascade")
+        self._replies = ThreadPoolExecutor(REPLY_THREADS, thread_name_prefix="reply")
+        self._scores = ThreadPoolExecutor(SCORE_THREADS, thread_name_prefix="turn-end")
         self._whisper = whisper
         self._chat = _Lazy(chat)
-        self._parts = Parts(whisper, self._chat, turn_end, self._executor)
+        self._parts = Parts(whisper, self._chat, turn_end, self._replies, self._scores)
         self._ready: Callable[[CascadeSession], None] = lambda session: None
 
     @classmethod
@@ -73,7 +76,8 @@ class CascadeDecoder:
     def stop(self) -> None:
         """End every thread."""
         self._whisper.stop()
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._replies, self._scores):
+            threads.shutdown(wait=False, cancel_futures=True)
         self._chat.close()
 
     def open(

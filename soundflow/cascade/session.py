@@ -29,13 +29,14 @@ class Parts:
     """What all sessions share.
 
     chat: returns the chat model, loading it when it is first wanted.
-    executor: for replies and turn-end scores, which block.
+    replies, scores: what makes them, of questions and of turn ends; both block.
     """
 
     whisper: WhisperRuntime
     chat: Callable[[], ChatModel]
     turn_end: TurnEnd
-    executor: Executor
+    replies: Executor
+    scores: Executor
 
 
 class CascadeSession:
@@ -59,7 +60,7 @@ class CascadeSession:
         self._ears: dict[Kind | None, Ear] = {}
         self._language = self._duties.source_language  # that the ears listen for
         said = [Message(Role.ASSISTANT, past.text) for past in history if past.kind is Kind.ANSWER]
-        self._talk = Conversation(parts.turn_end, parts.executor, self._ready, said)
+        self._talk = Conversation(parts.turn_end, parts.scores, self._ready, said)
         self._bursts: list[Statement | Answer | Ear] = []
         self._answer: Answer | None = None
         self._loose: list[Piece] = []
@@ -274,7 +275,7 @@ class CascadeSession:
                 self._answer.cancel()
             return None
         messages = self._talk.take_question(self._duties.persona)
-        return Reply(self._parts.chat, messages, self._parts.executor, self._ready)
+        return Reply(self._parts.chat, messages, self._parts.replies, self._ready)
 
     def _answered(self, text: str) -> None:
         self._answer = None

@@ -207,7 +207,8 @@ class Stage:
     memory: str = ""
 
     def __post_init__(self) -> None:
-        parts = Parts(self.whisper, lambda: self.chat, self.turn_end, self.workshop)
+        makers = (self.workshop, self.workshop)
+        parts = Parts(self.whisper, lambda: self.chat, self.turn_end, *makers)
         ready = self.ready.append
         self.session = CascadeSession(self.spec, self.history, parts, ready, self.memory)
 

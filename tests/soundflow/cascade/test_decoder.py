@@ -156,6 +156,27 @@ def test_a_chat_model_that_is_missing_costs_the_answer_and_not_the_session(
     assert (pieces[-1].turn, pieces[-1].ended) == (start.turn, EndReason.ERROR)
 
 
+def test_a_chat_model_that_hangs_leaves_the_pauses_of_others_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked, goes_on = threading.Event(), threading.Event()
+
+    def hang(number: int) -> None:
+        asked.set()
+        assert goes_on.wait(2 * DEADLINE_S)
+
+    monkeypatch.setattr(decoder_module, "open_chat", lambda config: ScriptedChat(before_part=hang))
+    monkeypatch.setattr(decoder_module, "REPLY_THREADS", 1)
+    rig = Rig()
+    asking, pausing = rig.decoder.open(CHAT, []), rig.decoder.open(CHAT, [])
+    ask(rig, asking)
+    rig.decoder.step((), [(asking, ())])
+    assert asked.wait(DEADLINE_S)
+    assert ask(rig, pausing).turns  # it takes a score to see that the question is over
+    goes_on.set()
+    rig.decoder.stop()
+
+
 def test_stopping_ends_every_thread(opened: list[ScriptedChat]) -> None:
     before = set(threading.enumerate())
     rig = Rig()
