@@ -161,11 +161,15 @@ class Placement:
             memory=session.memory,
         )
         replica, expected = await self._open(record, past, successor or record.decoder)
-        rebuilt = await self._catch_up(session, self.decoders.at(replica), expected)
+        decoder = self.decoders.at(replica)
+        rebuilt = await self._catch_up(session, decoder, expected)
         if rebuilt and session.instruction:
-            await self.decoders.at(replica).instruct(session.session_id, session.instruction)
+            await decoder.instruct(session.session_id, session.instruction)
+        if session.over:  # meanwhile
+            await decoder.close(session.session_id)
+            raise SessionOver
         session.replica = replica
-        session.version = self.decoders.at(replica).info.version
+        session.version = decoder.info.version
         session.placement += 1
 
     async def _open(self, record: SessionRecord, past: Past, first: str) -> tuple[str, int]:
