@@ -6,6 +6,7 @@ The page holds its audio, so that it is one file.
 import base64
 import html
 import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from string import Template
@@ -26,10 +27,9 @@ def chosen(folder: Path, most: int) -> Sequence[Row]:
     rows = [
         row for path in files_of(folder).values() for row in read_rows(path) if isinstance(row, Row)
     ]
-    seen: dict[str, int] = {}
-    turns = [(seen.setdefault(_task(row), 0), number) for number, row in enumerate(rows)]
+    seen, turns = Counter[str](), list[tuple[int, int]]()
     for number, row in enumerate(rows):
-        turns[number] = seen[_task(row)], number
+        turns.append((seen[_task(row)], number))
         seen[_task(row)] += 1
     return [rows[number] for _, number in sorted(turns)[:most]]
 
