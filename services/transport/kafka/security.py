@@ -5,11 +5,15 @@ from typing import Any
 
 import faust
 
+from services.core.errors import Unavailable
 from services.transport.kafka.config import KafkaConfig
 
 
 def client_options(config: KafkaConfig) -> dict[str, Any]:
-    """Return where the brokers are and how to come in, as aiokafka and kafka-python take it."""
+    """Return where the brokers are and how to come in, as aiokafka and kafka-python take it.
+
+    Unavailable where the authorities' certificates cannot be read.
+    """
     options: dict[str, Any] = {
         "bootstrap_servers": config.brokers,
         "security_protocol": config.kafka_security_protocol,
@@ -39,4 +43,11 @@ def faust_credentials(config: KafkaConfig) -> faust.auth.Credentials | None:
 
 
 def _tls(config: KafkaConfig) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=config.kafka_ca_file or None)
+    try:
+        return ssl.create_default_context(cafile=config.kafka_ca_file or None)
+    except OSError as error:  # which does not say of what file
+        raise Unavailable(
+            "transport_unavailable",
+            f"kafka_ca_file (SOUNDFLOW_KAFKA_CA_FILE) is {config.kafka_ca_file!r}, where there are "
+            f"no authorities' certificates in PEM: {error}",
+        ) from error

@@ -1,8 +1,10 @@
 """Brokers that ask who comes, and encrypt the way: our clients come in, strangers do not."""
 
+import asyncio
 import gc
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +14,11 @@ from services.core import wire
 from services.core.errors import Unavailable
 from services.transport.kafka import KafkaConfig, KafkaTransport
 from services.transport.kafka.admin import Made, topic_admin
+from services.transport.kafka.preflight import check_topics
 from services.transport.kafka.replay import Replay
 from tests.services.transport.kafka.cluster import PARTITIONS, said
 from tests.services.transport.kafka.secured import PASSWORD, USER, SecuredKafka
+from tests.waiting import DEADLINE_S
 
 GROUP = "listeners"
 
@@ -103,3 +107,20 @@ def test_administration_is_refused_too(secured: SecuredKafka) -> None:
 def test_a_user_without_a_password_is_refused_at_once() -> None:
     with pytest.raises(ValidationError, match="SOUNDFLOW_KAFKA_PASSWORD"):
         KafkaConfig(kafka_security_protocol="SASL_SSL", kafka_username=USER)
+
+
+@pytest.mark.parametrize("holds", [None, "These are notes, no certificates.\n"])
+async def test_a_file_without_authorities_is_named_at_once(
+    tmp_path: Path, holds: str | None
+) -> None:
+    ca_file = tmp_path / "ca.pem"
+    if holds:
+        ca_file.write_text(holds)
+    config = KafkaConfig(
+        kafka_brokers="127.0.0.1:1", kafka_security_protocol="SSL", kafka_ca_file=str(ca_file)
+    )
+    async with asyncio.timeout(DEADLINE_S):  # half of what a broker that is away is waited for
+        with pytest.raises(Unavailable, match=r"SOUNDFLOW_KAFKA_CA_FILE\) is .*ca\.pem"):
+            await check_topics(config, ["soundflow.audio"])
+    with pytest.raises(Unavailable, match=r"ca\.pem"), topic_admin(config):
+        pass
