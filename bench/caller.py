@@ -29,6 +29,7 @@ class Call:
     """What one caller saw of its session, over all its connections.
 
     decided_at: when each decision came, on the monotonic clock, by its chunk.
+    dropped: chunks that the platform dropped unheard, and told so.
     repeated: events that came twice, by what they say.
     resumed: how long each break took, from the loss to the first event after it.
     """
@@ -37,6 +38,7 @@ class Call:
     token: str = ""
     last_event_id: int = 0
     chunks: int = 0
+    dropped: int = 0
     decided_at: dict[int, float] = field(default_factory=dict)
     latencies_ms: list[float] = field(default_factory=list)
     started: set[int] = field(default_factory=set)
@@ -49,8 +51,8 @@ class Call:
 
     @property
     def undecided(self) -> int:
-        """Chunks that no decision covers: each covers all up to its own chunk."""
-        return max(0, self.chunks - 1 - max(self.decided_at, default=-1))
+        """Chunks that no decision covers: each covers all up to its own, but what was dropped."""
+        return self.dropped + max(0, self.chunks - 1 - max(self.decided_at, default=-1))
 
     @property
     def unfinished(self) -> set[int]:
@@ -76,6 +78,8 @@ class Call:
             case {"type": "decision"}:
                 self.decided_at[event["chunk"]] = time.monotonic()
                 self.latencies_ms.append(event["latency_ms"])
+            case {"type": "overrun"}:
+                self.dropped += event["chunks"]
             case {"type": "response.started"}:
                 self.started.add(event["turn"])
             case {"type": "response.text", "final": True}:

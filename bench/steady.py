@@ -43,7 +43,8 @@ class Seen:
 
     caller_ms: from sending a chunk to receiving the decision that covers it. platform_ms: from a
     chunk's arrival to its decision, as the platform says. late: frames that left too late.
-    undecided: chunks of whole calls, in and out of the window, that no decision came for.
+    undecided: chunks of whole calls, in and out of the window, that no decision came for, or that
+    were dropped unheard.
     repeated: decisions that do not move on. cpu_s: what the callers' own processes used.
     """
 
@@ -166,6 +167,8 @@ class Caller(WSListener):
         match event["type"]:
             case "decision":
                 self._decide(event["chunk"], event["latency_ms"])
+            case "overrun":
+                self.seen.undecided += event["chunks"]
             case "response.started":
                 self.seen.turns += time.monotonic() >= self.window.begins_s
             case "session.opened":
