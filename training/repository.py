@@ -47,7 +47,8 @@ def add(checkpoint: Path, repository: Path, *, kept: int = KEPT) -> int:
     It is written aside, loaded from there and tried, and only then put into place; with it there,
     no more than `kept` versions stay. CheckpointError, RepositoryMisfit and TrialFailed among them.
     """
-    tensors = with_lengths(tensors_of(str(checkpoint)))
+    # As a path: a word alone could be the name of a model.
+    tensors = with_lengths(tensors_of(str(checkpoint.resolve())))
     configurations = {"decoder": decoder_config(tensors), "encoder": encoder_config(tensors)}
     for part in PARTS:
         _check_fit(repository / part / CONFIGURATION, configurations[part])

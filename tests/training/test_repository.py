@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from soundflow.checkpoint import CheckpointError
 from soundflow.models import load_decoder, load_encoder
 from soundflow.serving.versions import model_of
 from tests.training import tiny
@@ -46,6 +47,16 @@ def test_a_checkpoint_that_works_becomes_a_version_that_can_be_loaded(
         assert Path(model).is_relative_to(folder)
         load(model)
     assert load_decoder(served(folder, "decoder", 1)).info.name == "small"
+
+
+@pytest.mark.parametrize("word", ["nightly", "null"])  # the latter is a model's name
+def test_a_word_that_is_no_folder_here_is_told(
+    word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckpointError, match=f"/{word}"):
+        add(Path(word), tmp_path / "repository")
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_checkpoint_that_does_not_decide_is_never_offered(
