@@ -135,9 +135,12 @@ def _ray(processes: int, address: str) -> Any:
     try:
         ray.init(logging_level=logging.ERROR, **({"address": address} if address else local))
     except Exception as error:  # it has no class of its own
-        raise ConnectionError(
-            f"Ray could not be had: {error} (on a busy machine, `--workers processes`)"
-        ) from error
+        advice = (
+            "if the cluster asks for a token: RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN"
+            if address
+            else "on a busy machine, `--workers processes`"
+        )
+        raise ConnectionError(f"Ray could not be had: {error} ({advice})") from error
     # The corpus has a progress bar of its own.
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
