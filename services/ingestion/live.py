@@ -17,7 +17,8 @@ WAITING_EVENTS = 1000  # behind what is read from the record; minutes of a sessi
 class LiveSession:
     """One session, from its opening, or its caller's return, until this replica holds it no more.
 
-    epoch: of the record, while it is ours; -1 before there is one. chunks: how many were accepted.
+    epoch: of the record, while it is ours; -1 before there is one.
+    chunks: how many were accepted. finished: the last of them, too.
     resumable: a caller whose connection breaks may go on with it.
     told_unix_us: when the newest recorded event came; nothing that is missing is older.
     waiting: events that must not be told before what they come after; `behind` while there may be
@@ -31,6 +32,7 @@ class LiveSession:
     epoch: int = -1
     resumable: bool = True
     chunks: int = 0
+    finished: bool = False
     told: Told = field(default_factory=Told)
     told_unix_us: int = field(default_factory=unix_us)
     waiting: deque[Delivered] = field(default_factory=deque)

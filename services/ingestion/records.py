@@ -31,16 +31,24 @@ def check_token(record: SessionRecord, token: str) -> None:
 
 @dataclass(slots=True)
 class TakeOver:
-    """A session changes hands. before: who held it. epoch: since it does so; None before that."""
+    """A session changes hands.
+
+    before: who held it. written_unix_us: when the record was written before. epoch: since it
+    changed hands; None before that.
+    """
 
     address: str
     before: str = ""
+    written_unix_us: int = 0
     epoch: int | None = None
 
     def __call__(self, record: SessionRecord) -> SessionRecord:
         """Return the record with its new owner; one that is closed stays as it is."""
         ours = record.owner == self.address and record.epoch == self.epoch
-        if record.closed or ours:
+        if ours:
+            return record
+        self.written_unix_us = record.updated_unix_us
+        if record.closed:
             return record
         self.before, self.epoch = record.owner, record.epoch + 1
         return dataclasses.replace(record, owner=self.address, epoch=self.epoch)

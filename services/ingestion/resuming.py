@@ -1,6 +1,7 @@
 """A caller is back: who held its sessions lets go, and its audio goes on where it was cut off."""
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
@@ -73,22 +74,26 @@ class Resuming:
                 session = LiveSession(claim.session_id, outbox, channel, behind=True)
                 sessions.append(session)
                 records.append(await self._take(session))
-            channels = [
+            accepted = [
                 await self._accepted(session, record)
                 for session, record in zip(sessions, records, strict=True)
             ]
         except BaseException:  # they are ours, and their caller may try again
             await self.held.keep([session for session in sessions if session.epoch >= 0])
             raise
-        audio = _common(channels)
-        for session in sessions:
-            session.chunks = audio.chunk
+        audio = _common(accepted)
+        for session, own in zip(sessions, accepted, strict=True):
+            session.chunks, session.finished = audio.chunk, own.ended
         return Resumed(sessions, records, audio)
 
     async def _take(self, session: LiveSession) -> SessionRecord:
-        """Become the owner, unless the session is over; then nobody is."""
+        """Become the owner, unless the session is over; then nobody is.
+
+        Returns the record; what it says of when it was written is of before it changed hands.
+        """
         take = TakeOver(self.address)
         record = await self.store.update(session.session_id, take)
+        record = dataclasses.replace(record, updated_unix_us=take.written_unix_us)
         if record.closed:
             return record
         session.epoch = record.epoch
@@ -96,7 +101,7 @@ class Resuming:
         self.held.add(session)
         if here:
             await here.sent()
-            session.chunks = here.chunks
+            session.chunks, session.finished = here.chunks, here.finished
         elif self.holders and take.before not in ("", self.address):
             with suppress(TimeoutError, Unavailable):
                 async with asyncio.timeout(LET_GO_WITHIN_S):
@@ -106,7 +111,7 @@ class Resuming:
     async def _accepted(self, session: LiveSession, record: SessionRecord) -> Accepted:
         """Return how much of a session's audio is on its way or decided on. Unavailable."""
         chunk, captured_unix_us = max(session.chunks, record.last_index + 1), 0
-        ended = bool(record.closed)
+        ended = session.finished or bool(record.closed)
         since_unix_us = record.updated_unix_us - LOOK_BACK_US
         async for kept in self.audio.read(record.session_id, since_unix_us):
             chunk = max(chunk, kept.message.chunk.index + 1)

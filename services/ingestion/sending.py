@@ -16,6 +16,7 @@ async def send(audio: Topic[AudioMessage], session: LiveSession, message: AudioM
         if session.ended.is_set() or not await _send_again(audio, session, message):
             return
     session.chunks = max(session.chunks, message.chunk.index + 1)
+    session.finished = session.finished or message.chunk.last
 
 
 async def _send_again(

@@ -18,6 +18,8 @@ from services.core.events import (
     SessionClosed,
     SessionResumed,
 )
+from services.core.messages import AudioMessage
+from services.ingestion.resuming import LOOK_BACK_US
 from services.transport.port import Kept
 from soundflow.interaction import EndReason, Kind
 from tests.services.ingestion.caller import Caller, chunk
@@ -103,6 +105,35 @@ async def test_audio_that_ended_takes_no_more(back_at: Both) -> None:
     await rig.service.send(caller.sessions[0], chunk("a", 0, last=True))
     resumed = await caller.back(other)
     assert (resumed.audio.chunk, resumed.audio.ended) == (1, True)
+
+
+async def test_audio_that_ended_takes_no_more_when_it_is_kept_nowhere_any_longer() -> None:
+    rig = make_rig(resume_within_s=DEADLINE_S)
+    caller = await Caller("a").call(rig)
+    await rig.service.send(caller.sessions[0], chunk("a", 0, last=True))
+    rig.audio.sent.clear()
+    for _ in range(2):
+        assert (await caller.back(rig)).audio.ended
+
+
+async def test_another_replica_looks_for_audio_from_when_the_session_was_written_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rig, minute_us = make_rig(), 60_000_000
+    caller = await Caller("a").call(rig)
+    record = await rig.store.get("a")
+    written_unix_us = record.updated_unix_us - minute_us
+    rig.store._records["a"] = dataclasses.replace(record, updated_unix_us=written_unix_us)
+    asked: list[int] = []
+    read = rig.audio.read
+
+    def watched(session_id: str, since_unix_us: int) -> AsyncIterator[Kept[AudioMessage]]:
+        asked.append(since_unix_us)
+        return read(session_id, since_unix_us)
+
+    monkeypatch.setattr(rig.audio, "read", watched)
+    await caller.back(replica_of(rig, "other"))
+    assert asked == [written_unix_us - LOOK_BACK_US]
 
 
 async def test_without_a_trace_of_audio_the_record_says_where_it_goes_on() -> None:
