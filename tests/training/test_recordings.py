@@ -71,11 +71,18 @@ def test_what_a_table_leaves_out_is_a_sound_of_unknown_length(tmp_path: Path) ->
     assert entry == Entry(Recording(tmp_path / "a.wav", "bark", "dogs", "CC0"), Kind.EVENT)
 
 
+def test_a_table_out_of_a_spreadsheet_is_read(tmp_path: Path) -> None:
+    text = "path,label,source,licence\r\na.wav,bark,dogs,CC0\r\n"
+    (tmp_path / "m.csv").write_bytes(text.encode("utf-8-sig"))
+    assert [entry.recording.label for entry in read_table(tmp_path / "m.csv")] == ["bark"]
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("path,label,source\na.wav,bark,dogs\n", "line 2: KeyError\\('licence'\\)"),
-        ("path,label,source,licence\na.wav,,dogs,CC0\n", "line 2: ValueError"),
+        ("path,label,source\na.wav,bark,dogs\n", "m.csv: there is no column licence"),
+        ("path,label,source,licence\na.wav,,dogs,CC0\n", "line 2: a recording has a label"),
+        ("path,label,source,licence\na.wav,b,c,d\n\ne.wav,f\n", "line 4: a recording has a"),
         ("path,label,source,licence,duration_s\na.wav,b,c,d,long\n", "line 2: .*long"),
         ("path,label,source,licence,kind\na.wav,b,c,d,smell\n", "line 2: .*smell"),
     ],

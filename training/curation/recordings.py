@@ -85,10 +85,8 @@ class Entry:
             raise ValueError("a sentence's source is its text, so that no text is in two splits")
 
 
-COLUMNS = (
-    *("path", "label", "source", "licence", "duration_s"),
-    *("kind", "warning", "language", "key"),
-)
+NEEDED_COLUMNS = ("path", "label", "source", "licence")
+COLUMNS = (*NEEDED_COLUMNS, "duration_s", "kind", "warning", "language", "key")
 
 
 def text_source(text: str) -> str:
@@ -118,14 +116,17 @@ def read_pcm(path: Path) -> Pcm:
 def read_table(path: Path) -> Iterator[Entry]:
     """Read a CSV table with the columns path (from the table's folder), label, source, licence.
 
-    Any further ones of `COLUMNS` may be missing or empty. ValueError, which names the line.
+    Any further ones of `COLUMNS` may be missing or empty. ValueError, which names column or line.
     """
-    with path.open(newline="", encoding="utf-8") as file:
-        for number, row in enumerate(csv.DictReader(file), 2):
+    with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets begin with a mark
+        rows = csv.DictReader(file)
+        if missing := [name for name in NEEDED_COLUMNS if name not in (rows.fieldnames or ())]:
+            raise ValueError(f"{path}: there is no column {', '.join(missing)}")
+        for row in rows:
             try:
                 yield _entry(row, path.parent)
-            except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(f"{path}, line {number}: {error!r}") from error
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{path}, line {rows.line_num}: {error}") from error
 
 
 def write_table(path: Path, entries: Iterable[Entry]) -> int:
