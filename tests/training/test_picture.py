@@ -39,3 +39,10 @@ def test_what_is_no_stream_is_said(tmp_path: Path, capsys: pytest.CaptureFixture
         to = ["--row", number, "--to", str(tmp_path / "x.png")]
         assert main([str(tmp_path / "base.jsonl"), *to]) == 1
     assert "row 7 is no stream" in capsys.readouterr().err
+
+
+def test_rows_that_are_not_there_are_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(tmp_path / "absent.jsonl"), "--to", str(tmp_path / "x.png")]) == 1
+    assert "absent.jsonl" in capsys.readouterr().err

@@ -110,11 +110,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--row", type=int, default=0, help="which one, from 0 on")
     parser.add_argument("--to", type=Path, required=True)
     options = parser.parse_args(arguments)
-    row = next(islice(read_rows(options.rows), options.row, None), None)
-    if not isinstance(row, Row):
-        print(f"{options.rows}: row {options.row} is no stream", file=sys.stderr)
+    try:
+        row = next(islice(read_rows(options.rows), options.row, None), None)
+        if not isinstance(row, Row):
+            raise ValueError(f"{options.rows}: row {options.row} is no stream")
+        draw_row(options.to, row, hear(row, options.rows.parent, np.random.default_rng(0)))
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
         return 1
-    draw_row(options.to, row, hear(row, options.rows.parent, np.random.default_rng(0)))
     return 0
 
 
