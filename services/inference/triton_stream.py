@@ -1,6 +1,7 @@
 """One stream to one decoder replica, for all calls of all sessions; it breaks once, for good."""
 
 import asyncio
+import logging
 import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
@@ -17,6 +18,8 @@ from services.inference.triton_wire import RowCheck, connect, inputs
 from soundflow.features import Tensor
 from soundflow.serving.calls import CALLS, REPLIES, Call, Ping, Pong, Refused, Reply, Said
 from soundflow.serving.tensors import signature, stacked
+
+log = logging.getLogger(__name__)
 
 MODEL = "decoder"
 MOST_CALLS = 64  # in one message
@@ -63,6 +66,9 @@ class DecoderStream:
             await self._live()
         except (_Broken, InferenceServerException, grpc.RpcError, ValueError) as error:
             why = _reason(error)
+        except Exception as error:  # whatever it is, another stream may do better
+            log.exception("the stream to %s broke", self._replica)
+            why = repr(error)
         finally:
             self._broken = why
             self._wake.set()  # so that its messages end
@@ -170,7 +176,10 @@ async def _until_one_ends(*works: Coroutine[Any, Any, None]) -> None:
     tasks = [asyncio.create_task(work) for work in works]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        done.pop().result()
+        ended = done.pop()
+        if ended.cancelled():  # by gRPC, where a message could not be made
+            raise _Broken("what was to be sent could not be written")
+        ended.result()
     finally:
         for task in tasks:
             task.cancel()

@@ -1,14 +1,19 @@
 """Which replica a session belongs on, and what happens where there is none."""
 
+import asyncio
 import time
 from collections import Counter
+from typing import Never
 
 import pytest
 
 from services.core.errors import Unavailable
+from services.inference import triton_stream
 from services.inference.config import InferenceConfig
+from services.inference.triton_decoder import TritonDecoder
 from services.inference.triton_replicas import TritonDecoderPool, rendezvous
 from stack.ports import free_ports
+from tests.waiting import until
 
 
 async def test_unavailable_when_no_decoder_answers() -> None:
@@ -19,6 +24,23 @@ async def test_unavailable_when_no_decoder_answers() -> None:
         async with TritonDecoderPool(config):
             pass
     assert time.monotonic() - began < 5
+
+
+async def test_a_failure_that_nobody_foresaw_costs_a_stream_and_not_the_replica(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried = 0
+
+    def connect(address: str) -> Never:
+        nonlocal tried
+        tried += 1
+        raise TypeError(address)
+
+    monkeypatch.setattr(triton_stream, "connect", connect)
+    running = asyncio.create_task(TritonDecoder("127.0.0.1:9/1", InferenceConfig()).run())
+    await until(lambda: tried > 1 or running.done())
+    assert not running.done()
+    running.cancel()
 
 
 def test_sessions_are_spread_and_only_those_of_a_lost_replica_move() -> None:

@@ -138,6 +138,18 @@ async def test_tensors_that_the_model_does_not_take_cost_nobody_else_anything(
     await decoder.close("b")
 
 
+async def test_a_call_that_cannot_be_written_costs_a_stream_and_not_the_replica(
+    pool: TritonDecoderPool, whole: list[TritonServer]
+) -> None:
+    decoder = replica(pool, whole[0])
+    with pytest.raises(ReplicaLost):
+        await asyncio.wait_for(decoder.instruct("c", "half a character: \ud800"), DEADLINE_S)
+    await until(lambda: not decoder.alive)
+    await until(lambda: decoder.alive)
+    assert await decoder.open("c", SPEC) == 0
+    await decoder.close("c")
+
+
 async def test_sessions_opened_and_closed_leave_nothing(
     pool: TritonDecoderPool, whole: list[TritonServer]
 ) -> None:
