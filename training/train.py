@@ -40,7 +40,7 @@ def main() -> None:
         sources = open_sources(given.data, checkpoint.control, text_tokens, settings)
         with joined() as processes:
             train(plan, sources, keeping, processes)
-    except (CheckpointError, PlanChanged, OSError, ValueError) as error:
+    except (CheckpointError, FloatingPointError, PlanChanged, OSError, ValueError) as error:
         sys.exit(f"error: {error}")
 
 

@@ -3,12 +3,14 @@ from pathlib import Path
 
 import torch
 from pytest import CaptureFixture, MonkeyPatch, mark, raises
+from safetensors.torch import load_file, save_file
 
 from soundflow.checkpoint.folder import open_checkpoint
 from tests.training.corpus import made_row
 from tests.training.tiny import write_start
 from training.composition.rows import write_rows
 from training.learning.journal import LOG, told
+from training.learning.saving import WEIGHTS
 from training.train import main
 
 
@@ -83,3 +85,16 @@ def test_nothing_is_no_number_of_anything(
     with raises(SystemExit, match="2"):
         command(monkeypatch, "scratch", "--from", "a", "--data", "b", "--to", "c", option, 0)
     assert f"argument {option}: it is counted from 1 on, got 0" in capsys.readouterr().err
+
+
+def test_a_loss_that_is_no_number_is_told_with_its_step(
+    tmp_path: Path, monkeypatch: MonkeyPatch
+) -> None:
+    write_rows(tmp_path / "base.jsonl", [made_row(0, tmp_path, turns=1)])
+    start = write_start(tmp_path / "start")
+    broken = load_file(start / WEIGHTS)
+    broken["decoder.norm.weight"][0] = float("nan")
+    save_file(broken, start / WEIGHTS)
+    given = ("--from", start, "--data", tmp_path, "--to", tmp_path / "run", "--batch", 1)
+    with raises(SystemExit, match="error: step 0: loss=nan"):
+        command(monkeypatch, "scratch", *given)
