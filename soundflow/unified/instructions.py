@@ -21,11 +21,13 @@ class Instructions:
     typed: list[str] = field(default_factory=list)
     next_typed: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.system = self.system[: self._most_characters]
+
     def add(self, text: str) -> None:
         """Take a line for the next chunk."""
-        most = self.most_tokens * CHARACTERS_PER_TOKEN
-        self.next_typed.append(text[:most])
-        while sum(map(len, self.next_typed)) > most:
+        self.next_typed.append(text[: self._most_characters])
+        while sum(map(len, self.next_typed)) > self._most_characters:
             del self.next_typed[0]
 
     def take_up(self) -> bool:
@@ -50,5 +52,8 @@ class Instructions:
         return (*own, *self._joined(["", *self.typed]))[: self.most_tokens]
 
     def _joined(self, lines: Iterable[str]) -> tuple[int, ...]:
-        most = self.most_tokens * CHARACTERS_PER_TOKEN
-        return tuple(self.encode("\n".join(line[:most] for line in lines)))
+        return tuple(self.encode("\n".join(lines)))
+
+    @property
+    def _most_characters(self) -> int:
+        return self.most_tokens * CHARACTERS_PER_TOKEN

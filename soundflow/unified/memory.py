@@ -38,11 +38,13 @@ class Run:
 class Memory:
     """A session's sequence after a decision on chunk `newest`, without features.
 
-    typed: instructions since it was opened; next_typed: those from the next chunk on.
+    system: the text that it was opened with; its spec may hold a newer instruction by now.
+    typed: instructions since then; next_typed: those from the next chunk on.
     past: turns as text, packed. drawn: of its sampler.
     """
 
     newest: int
+    system: str
     typed: tuple[str, ...]
     next_typed: tuple[str, ...]
     past: tuple[str, ...]

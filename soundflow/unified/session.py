@@ -74,7 +74,8 @@ class UnifiedSession:
         self._newest_turn = max((past.turn for past in history), default=0)
         known = Memory.read(memory)
         encode, most_tokens = parts.text_tokens.encode, parts.settings.system_tokens
-        self._instructions = Instructions(system_text(spec), encode, most_tokens)
+        system = known.system if known else system_text(spec)
+        self._instructions = Instructions(system, encode, most_tokens)
         if known:
             self._instructions.typed += known.typed
             self._instructions.next_typed += known.next_typed
@@ -231,6 +232,7 @@ class UnifiedSession:
         entries = self._window.entries
         memory = Memory(
             self._newest,
+            self._instructions.system,
             tuple(self._instructions.typed),
             tuple(self._instructions.next_typed),
             tuple(map(packed, self._window.past)),

@@ -72,7 +72,9 @@ def rebuilt(session: Played, decision: int, lm: HashedModel, settings: UnifiedSe
     calls, told = session.decided[decision]
     newest = max(heard_by(session, calls))
     decoder, _ = make_decoder(lm.cast(), settings, sessions=1)
-    state = decoder.open(SPEC, history_before(session, told), verdict.memory)
+    typed = [what for call, what in session.calls[:calls] if call == "instruct"]
+    spec = replace(SPEC, instruction=[SPEC.instruction, *typed][-1])  # as its record has it then
+    state = decoder.open(spec, history_before(session, told), verdict.memory)
     again, chunks = Played("again", state), heard_by(session, calls)
     assert verdict.window_start is not None
     for index in range(verdict.window_start, newest + 1):
