@@ -16,6 +16,9 @@ NAME = "app.kubernetes.io/instance"
 USER = 1000  # of the image; the one that Triton's pods read the repository as
 TRAIN, PUBLISH = "train", "publish"  # containers, in their order
 GPU = "nvidia.com/gpu"
+# For the step that a training is in when its pod is asked to end, and a checkpoint of what it has;
+# torchrun alone would wait for 30 s, as Kubernetes would.
+STOP_WITHIN_S = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class TrainingJob:
         labels = {LABEL: COMPONENT, NAME: self.name}
         spec = client.V1PodSpec(
             restart_policy="Never",  # so that each attempt's log stays
+            termination_grace_period_seconds=STOP_WITHIN_S + 15,  # torchrun has to end, too
             automount_service_account_token=False,
             enable_service_links=False,
             security_context=client.V1PodSecurityContext(
@@ -90,6 +94,7 @@ class TrainingJob:
     def _train(self) -> list[str]:
         return [
             *("torchrun", "--standalone", f"--nproc-per-node={self.processes}"),
+            f"--shutdown-timeout={STOP_WITHIN_S}",
             *("-m", "training.train", self.stage),
             *("--from", self.start, "--data", self.data, "--to", self.run),
             *self.options,

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from kubernetes import client
+from torch.distributed.run import get_args_parser
 
 from helm.check import KUBERNETES, validate
 from helm.server.build import locate
@@ -54,6 +55,15 @@ def test_nothing_is_published_before_training_is_done() -> None:
     }
     assert claims == {"work": "training", "model-repository": "models"}
     assert publish.command[publish.command.index("--to") + 1] == mounts["model-repository"]
+
+
+def test_a_training_that_is_asked_to_end_has_time_for_a_checkpoint() -> None:
+    job: Any = JOB.manifest()
+    pod = job.spec.template.spec
+    launcher, *given = pod.init_containers[0].command
+    known = get_args_parser().parse_args(given)
+    assert (launcher, known.module, known.training_script) == ("torchrun", True, "training.train")
+    assert 300 < known.shutdown_timeout < pod.termination_grace_period_seconds
 
 
 def test_a_cluster_that_is_not_there_is_told() -> None:
