@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import pytest
 from prometheus_client import REGISTRY
 
 from services.core.errors import Unavailable
@@ -13,6 +14,7 @@ from services.core.events import (
     ResponseStarted,
     ResponseText,
 )
+from services.response import speech
 from services.state.port import KEPT_TURNS
 from services.transport.memory import MemoryTopic
 from soundflow.interaction import Action, EndReason, Kind, OpenTurn, Overrun, PastTurn, Piece
@@ -99,6 +101,18 @@ async def test_a_turn_whose_decoder_was_lost_is_said_once_and_to_its_end(rig: Ri
         ResponseEnded(1, EndReason.COMPLETE),
     ]
     assert rig.turns.followed == [("a", 1), ("a", 1)]
+
+
+async def test_a_turn_that_no_decoder_says_ends_with_an_error(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speech, "_PLACED_WITHIN_S", 0.05)
+    monkeypatch.setattr(speech, "_LOOK_AGAIN_S", 0.01)
+    await rig.open("a")
+    await rig.decide("a", 0, 1)
+    assert (await rig.told("a", 3))[2] == ResponseEnded(1, EndReason.ERROR)
+    await until(lambda: rig.store._records["a"].turns == (PastTurn(1, Kind.ANSWER, ""),))
+    assert len(rig.turns.followed) > 1
 
 
 class BusyTopic(MemoryTopic[CallerEvent]):
