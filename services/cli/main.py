@@ -250,6 +250,11 @@ def verify_models(names: ModelNames = None) -> None:
 
 
 def _spec(instruction: str, abilities: list[Ability] | None, language: str) -> SessionSpec:
+    """Say what is asked for. BadParameter where the shell's bytes are no text."""
+    try:
+        instruction.encode()
+    except UnicodeEncodeError:
+        raise typer.BadParameter("--instruction is not UTF-8; set the terminal to it") from None
     return SessionSpec(instruction, frozenset(abilities or ()), source_language=language)
 
 

@@ -65,6 +65,7 @@ def test_the_version_is_printed() -> None:
         ("listen", "mic", "--encoding", "mulaw"),
         ("listen", "-", "--encoding", "mp3"),
         ("listen", "call.wav", "--ability", "sing"),
+        ("task", "call.wav", "--instruction", "\udcff"),  # as Python has the byte 0xFF
         ("task",),
         ("sing",),
     ],
