@@ -61,7 +61,10 @@ def alignments(folder: Path) -> dict[str, list[Spoken]]:
     An empty word is a pause.
     """
     spoken: dict[str, list[Spoken]] = {}
-    for file in sorted(folder.rglob("*.alignment.txt")):
+    files = sorted(folder.rglob("*.alignment.txt"))
+    if not files:
+        raise ValueError(f"{folder}: there is no *.alignment.txt in it")
+    for file in files:
         for number, line in enumerate(file.read_text().splitlines()):
             try:
                 name, words, ends = line.split(" ")

@@ -37,6 +37,8 @@ def test_alignments(tmp_path: Path) -> None:
         ("you", 1380, 1490),
         ("hear", 1490, 1890),
     ]
+    with raises(ValueError, match="no \\*.alignment.txt"):
+        formats.alignments(tmp_path / "elsewhere")
 
 
 def test_covost2(tmp_path: Path) -> None:
