@@ -25,8 +25,8 @@ def place_of(replica: str) -> tuple[str, int]:
 class ServedVersions:
     """What one server runs of one model. `found` is told whenever that has changed.
 
-    asked: set once it has answered, or failed to. A server that does not answer keeps what it had:
-    whoever calls it finds out that it is gone.
+    asked: set once it has answered, failed to, or is not asked any more. A server that does not
+    answer keeps what it had: whoever calls it finds out that it is gone.
     """
 
     def __init__(self, address: str, model: str, found: Callable[[], None]) -> None:
@@ -50,6 +50,7 @@ class ServedVersions:
                 self.asked.set()
                 await asyncio.sleep(every_s)
         finally:
+            self.asked.set()  # nobody will, any more
             await client.close()
 
     def _note(self, versions: frozenset[int]) -> None:
