@@ -98,7 +98,8 @@ class Answer:
         if not failure:
             ended, speaking = self._end(EndReason.COMPLETE)
             return pieces + ended, speaking
-        pieces += self._pieces(f"I cannot answer now: {failure}", whole=True)
+        apart = " " if self.said and not self.said[-1].isspace() else ""
+        pieces += self._pieces(f"{apart}I cannot answer now: {failure}", whole=True)
         ended, speaking = self._end(EndReason.ERROR)
         return pieces + ended, speaking
 

@@ -121,13 +121,19 @@ def test_cancelled_in_the_middle_what_was_said_stays_said(asked: Asked) -> None:
     assert asked.answers == ["It is"]
 
 
-def test_a_model_that_cannot_answer_is_told_in_words(asked: Asked) -> None:
-    asked.chat.parts = ()
+@pytest.mark.parametrize(
+    ("parts", "said"), [((), ""), (("It is",), "It is "), (("It ", "is "), "It is ")]
+)
+def test_a_model_that_cannot_answer_is_told_in_words(
+    asked: Asked, parts: tuple[str, ...], said: str
+) -> None:
+    asked.chat.parts = parts
     asked.chat.failure = ChatUnavailable("it refused the API key; check the key")
     asked.answer.step()
     asked.workshop.work()
     pieces, speaking = asked.answer.step()
-    assert "".join(texts(pieces)) == "I cannot answer now: it refused the API key; check the key"
+    told = f"{said}I cannot answer now: it refused the API key; check the key"
+    assert "".join(texts(pieces)) == told
     assert (pieces[-1].ended, speaking) == (EndReason.ERROR, Speaking.DONE)
 
 
