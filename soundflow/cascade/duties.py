@@ -81,7 +81,10 @@ class Duties:
             return False
         self._follow(order)
         doing = [ABILITY_WORDS[ability] for ability in sorted(self.abilities)]
-        self.notices.append(f"Understood. I {_listed(doing)} now." if doing else "I stopped.")
+        if doing:
+            self.notices.append(f"Understood. I {_listed(doing)} now.")
+        elif order.stop or order.stop_all:
+            self.notices.append("I stopped.")
         return True
 
     def _follow(self, order: Order) -> None:

@@ -75,6 +75,16 @@ def test_stop_leaves_the_warnings_on() -> None:
     assert duties.abilities == {Ability.PROACTIVE}
 
 
+def test_what_is_said_of_a_command_is_what_became_of_it() -> None:
+    duties = Duties(given={Ability.TRANSCRIBE})
+    assert duties.hear("Stop!")
+    assert duties.hear("Start counting the quarks.")
+    assert duties.notices == [
+        "I stopped.",
+        "I do not know the sound “quarks”, so I cannot count it.",
+    ]
+
+
 def test_other_target_languages_are_refused_in_words() -> None:
     duties = Duties.of(spec("translate into French"))
     assert any("English only" in notice for notice in duties.notices)
