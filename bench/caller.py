@@ -15,7 +15,6 @@ from soundflow.audio import CHUNK_MS, CHUNK_SAMPLES, SAMPLE_RATE_HZ
 BACK_WITHIN_S = 60.0
 TRY_AGAIN_S = 0.2
 HEARTBEAT_S = 45.0  # a platform whose broker restarts takes no audio meanwhile, and no pings
-FINISH_WITHIN_S = 90.0
 
 Event = dict[str, Any]
 
