@@ -44,7 +44,7 @@ _LANGUAGES: Mapping[str, str] = {
 
 def system_text(spec: SessionSpec) -> str:
     """Return the caller's instruction, or what stands for their abilities."""
-    if spec.instruction:
+    if spec.instruction.strip():
         return spec.instruction
     target = _LANGUAGES.get(spec.target_language, spec.target_language)
     asked = [

@@ -16,6 +16,8 @@ def test_the_callers_own_words_come_before_ours() -> None:
     spec = SessionSpec("Say when the bell rings.", frozenset({Ability.DESCRIBE}))
     assert system_text(spec) == "Say when the bell rings."
     assert system_text(SessionSpec()) == NO_PROMPT
+    blank = SessionSpec(" \n", frozenset({Ability.DESCRIBE}))
+    assert system_text(blank) == STANDARD_PROMPTS[Ability.DESCRIBE]
 
 
 @pytest.mark.parametrize(
