@@ -3,7 +3,7 @@
 `python -m bench.encoder_rate MODEL`: a model's name, or a checkpoint's folder.
 """
 
-import sys
+import argparse
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -39,12 +39,15 @@ def _rate(encoder: Encoder[Any], size: int) -> float:
     return passes * size / (time.process_time() - began_s)
 
 
-def main(model: str) -> None:
+def main() -> None:
     """Print what a chunk costs in a model's encoder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", help="a name, or a checkpoint's folder")
+    model: str = parser.parse_args().model
     torch.set_num_threads(1)
     for size, rate in encoder_rates(load_encoder(model)).items():
         print(f"{size:>2} sessions in a pass: {1000 / rate:.1f} ms of one thread a chunk")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

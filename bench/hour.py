@@ -51,6 +51,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=int, default=60)
     minutes = parser.parse_args().minutes
+    if minutes < 2:
+        parser.error("the last minute is held against the second: give two or more")
     console = Console()
     minute = next(conversations(1, seconds=MINUTE_S))
     with tempfile.TemporaryDirectory() as folder:
