@@ -7,7 +7,6 @@ import dataclasses
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from tenacity import (
     AsyncRetrying,
@@ -25,8 +24,6 @@ from services.ingestion.background import Background
 from services.ingestion.live import WAITING_EVENTS, LiveSession
 from services.state.port import SessionRecord
 from services.transport.port import Delivered, History
-
-ResultT = TypeVar("ResultT")
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +72,6 @@ class Delivering:
         opened_unix_us = record.opened_unix_us - ON_THE_WAY_US
         if last_event_id == 0 or not await self._replay(session, since_unix_us, last_event_id):
             await self._replay(session, opened_unix_us, last_event_id, to_start=True)
-        session.told.last_id = max(session.told.last_id, last_event_id)
         await self._catch_up(session)
 
     async def _catch_up(self, session: LiveSession) -> None:
@@ -112,7 +108,10 @@ class Delivering:
                     metrics.EVENTS_REPLAYED.inc()
             return reaches
 
-        return await self._patiently(session, read, default=True)
+        reaches = await self._patiently(session, read)
+        if reaches is None:  # what the caller saw is not told again, whatever is missing after it
+            session.told.last_id = max(session.told.last_id, seen_id)
+        return reaches is not False
 
     def _tell(self, session: LiveSession, told: CallerEvent) -> bool:
         session.told_unix_us = unix_us()
@@ -123,9 +122,12 @@ class Delivering:
         return True
 
     async def _patiently(
-        self, session: LiveSession, read: Callable[[], Awaitable[ResultT]], default: ResultT
-    ) -> ResultT:
-        """Read again while the record is out of reach; what was told by then is not told twice."""
+        self, session: LiveSession, read: Callable[[], Awaitable[bool]]
+    ) -> bool | None:
+        """Read again while the record is out of reach; what was told by then is not told twice.
+
+        None where it stays so.
+        """
         retrying = AsyncRetrying(
             retry=retry_if_exception(
                 lambda error: isinstance(error, Unavailable) and not session.ended.is_set()
@@ -141,4 +143,4 @@ class Delivering:
             if not session.ended.is_set():
                 metrics.EVENTS_UNDELIVERED.inc()
                 log.error("session %s: its caller misses events: %s", session.session_id, error)
-            return default
+            return None

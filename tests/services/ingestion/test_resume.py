@@ -74,6 +74,20 @@ async def test_a_caller_that_saw_nothing_is_told_all(back_at: Both) -> None:
     await until(caller.waits_for(resumed, decision(0), decision(1)))
 
 
+async def test_a_caller_that_claims_to_have_seen_what_is_still_to_come_is_told_it(
+    back_at: Both,
+) -> None:
+    rig, other = back_at
+    caller = await Caller("a").call(rig)
+    await play(rig, "a", decision(0), decision(1))
+    caller.take()
+    [session] = (await caller.back(other, last_event_id=10**6)).sessions
+    await until(lambda: not session.behind)
+    closed = SessionClosed(CloseReason.COMPLETE, chunks=3, turns=0)
+    await play(other, "a", decision(2), closed)
+    await until(caller.waits_for(SessionResumed("a", "small", 0), decision(2), closed))
+
+
 async def test_what_is_said_again_after_the_return_is_known(back_at: Both) -> None:
     rig, other = back_at
     caller = await Caller("a").call(rig)
