@@ -93,7 +93,8 @@ class PyavReader:
         except av.FFmpegError as error:
             raise AudioError("not_audio", f"FFmpeg: {error.strerror}") from error
         stream = self._container.streams.best("audio")
-        if not isinstance(stream, av.AudioStream):
+        # Without a decoder for the track there is no context, whatever the library's types say.
+        if not isinstance(stream, av.AudioStream) or not stream.codec_context:
             tracks = ", ".join(track.type for track in self._container.streams) or "none"
             raise AudioError("not_audio", f"no audio track that FFmpeg decodes, among: {tracks}")
         self._stream = stream

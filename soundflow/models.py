@@ -71,7 +71,10 @@ def model_names() -> list[str]:
 
 
 def tensors_of(name: str) -> Sequence[TensorSpec]:
-    """Return what a model's encoder makes of each chunk; no weights are needed. ValueError."""
+    """Return what a model's encoder makes of each chunk; no weights are needed.
+
+    ValueError, CheckpointError.
+    """
     return _parts(name).tensors()
 
 

@@ -29,12 +29,16 @@ def wav(frames: Pcm, sample_rate_hz: int = SAMPLE_RATE_HZ, **options: str) -> by
 
 
 def wav_header(
-    *, sample_rate_hz: int = SAMPLE_RATE_HZ, channels: int = 1, data_bytes: int = 64_000
+    *,
+    sample_rate_hz: int = SAMPLE_RATE_HZ,
+    channels: int = 1,
+    data_bytes: int = 64_000,
+    codec: int = 1,
 ) -> bytes:
-    """A 16-bit PCM header that says whatever a test wants."""
+    """A 16-bit header, of PCM where nothing else is said, that says whatever a test wants."""
     fmt = struct.pack(
         "<HHIIHH",
-        1,
+        codec,
         channels,
         sample_rate_hz,
         sample_rate_hz * channels * 2,

@@ -1,6 +1,7 @@
 """Files that are wrong: what must be refused by name, and what plays with a warning."""
 
 import io
+import struct
 from pathlib import Path
 
 import av
@@ -23,6 +24,9 @@ from tests.soundflow.media_files import (
     wav_header,
 )
 
+# A chunk that says it goes on for 64 KB, in a file of 44 bytes.
+LARGER_THAN_ITS_FILE = struct.pack("<4sI4s4sI24x", b"RIFF", 36, b"WAVE", b"junk", 65_535)
+
 
 class TestWhatIsRefused:
     @pytest.mark.parametrize(
@@ -39,6 +43,8 @@ class TestWhatIsRefused:
             (wav_header(sample_rate_hz=192_000) + bytes(64_000), "bad_rate", "192000 Hz"),
             (wav_header(channels=7) + bytes(64_000), "bad_channels", "7 channels"),
             (wav_header(channels=0) + bytes(64_000), "not_audio", "Channel count is zero"),
+            (wav_header(codec=0x7777) + bytes(64_000), "not_audio", "no audio track .*: audio"),
+            (LARGER_THAN_ITS_FILE, "not_audio", "complete"),
         ],
     )
     def test_by_name(self, source: bytes, code: str, says: str) -> None:
