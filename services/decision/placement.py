@@ -160,9 +160,10 @@ class Placement:
             session.decided,
             memory=session.memory,
         )
+        window_unix_us = session.window_unix_us  # of this past: decisions may still move it on
         replica, expected = await self._open(record, past, successor or record.decoder)
         decoder = self.decoders.at(replica)
-        rebuilt = await self._catch_up(session, decoder, expected)
+        rebuilt = await self._catch_up(session, decoder, expected, window_unix_us)
         if rebuilt and session.instruction:
             await decoder.instruct(session.session_id, session.instruction)
         if session.over:  # meanwhile
@@ -218,15 +219,18 @@ class Placement:
             record.session_id, lambda old: dataclasses.replace(old, decoder=replica)
         )
 
-    async def _catch_up(self, session: Placed, decoder: DecoderClient, expected: int) -> bool:
+    async def _catch_up(
+        self, session: Placed, decoder: DecoderClient, expected: int, window_unix_us: int
+    ) -> bool:
         """Let the decoder hear again what it has not, up to what it was given before.
 
+        window_unix_us: nothing that it has to hear was captured before.
         False when it has heard all that.
         """
         if expected > session.heard:
             return False
         metrics.SESSIONS_REBUILT.inc()
-        since_unix_us = session.window_unix_us - CLOCK_SLACK_US
+        since_unix_us = window_unix_us - CLOCK_SLACK_US
         async for kept in self.features.read(session.session_id, since_unix_us):
             features = kept.message.features
             if features.index == expected and expected <= session.heard:

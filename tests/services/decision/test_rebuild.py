@@ -6,15 +6,30 @@ from typing import Any
 import pytest
 
 from services.core.clock import unix_us
-from services.core.messages import Closed, FeaturesMessage, Instructed
+from services.core.messages import Closed, DecisionMessage, FeaturesMessage, Instructed
 from services.decision import placement
 from services.state.memory import MemorySessionStore
 from services.transport.memory import MemoryTopic
 from soundflow.engine_session import Heard
 from soundflow.interaction import Action, Decision
-from tests.services.decision.replicas import Replicas
+from tests.services.decision.replicas import Replica, Replicas
 from tests.services.decision.rig import Rig, numbers, running
 from tests.waiting import until
+
+
+def hold_opening(
+    replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> tuple[asyncio.Event, asyncio.Event]:
+    """Let a replica open a session only once the second event is set; the first: it was asked."""
+    opening, go_on, opened = asyncio.Event(), asyncio.Event(), replica.open
+
+    async def open_slowly(*args: Any) -> int:
+        opening.set()
+        await go_on.wait()
+        return await opened(*args)
+
+    monkeypatch.setattr(replica, "open", open_slowly)
+    return opening, go_on
 
 
 async def test_a_session_whose_decoder_is_lost_goes_on_on_another(rig: Rig) -> None:
@@ -50,14 +65,7 @@ async def test_a_session_that_is_closed_while_it_is_rebuilt_leaves_nothing(
     await rig.send("a", 0)
     await until(lambda: one.heard == [0])
     session = rig.service.placement._placed["a"]
-    opening, go_on, opened = asyncio.Event(), asyncio.Event(), two.open
-
-    async def open_slowly(*args: Any) -> int:
-        opening.set()
-        await go_on.wait()
-        return await opened(*args)
-
-    monkeypatch.setattr(two, "open", open_slowly)
+    opening, go_on = hold_opening(two, monkeypatch)
     one.lose()
     await opening.wait()
     await rig.change("a", Closed("closed_by_caller"))
@@ -66,6 +74,46 @@ async def test_a_session_that_is_closed_while_it_is_rebuilt_leaves_nothing(
     await until(lambda: not session.pending)
     assert two.opened == 1
     assert not two.engine._sessions
+
+
+class HeldTopic(MemoryTopic[DecisionMessage]):
+    """One that takes nothing until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__(groups=["test"])
+        self.asked, self.free = asyncio.Event(), asyncio.Event()
+
+    async def send(self, message: DecisionMessage) -> int:
+        self.asked.set()
+        await self.free.wait()
+        return await super().send(message)
+
+
+async def test_a_window_that_moves_on_while_a_session_is_rebuilt_costs_it_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where a decision was made before the decoder was lost, and is published after that."""
+    monkeypatch.setattr(placement, "CLOCK_SLACK_US", 0)
+    decisions = HeldTopic()
+    async with running(decisions=decisions) as rig:
+        await rig.keep_record("a")
+        one, two = rig.replicas.replicas
+        one.mute = True
+        for index in (0, 1):
+            await rig.send("a", index, captured_unix_us=unix_us())
+        await until(lambda: one.heard == [0, 1])
+        session = rig.service.placement._placed["a"]
+        for answer in one.owed:
+            answer.set_result(Heard(Decision("a", 1, Action.SILENT), window_start=1))
+        await decisions.asked.wait()
+        opening, go_on = hold_opening(two, monkeypatch)
+        one.lose()
+        await rig.send("a", 2, captured_unix_us=unix_us())
+        await opening.wait()
+        decisions.free.set()
+        await until(lambda: session.window_start == 1)
+        go_on.set()
+        assert [index for index, _ in numbers(await rig.decided_up_to("a", 2))] == [1, 2]
 
 
 async def test_a_decoder_that_forgot_a_session_is_given_what_it_needs_again(rig: Rig) -> None:
