@@ -29,8 +29,8 @@ COMPARISON, PAGE, PICTURE = "comparison.json", "comparison.html", "comparison.sv
 def main(arguments: Sequence[str] | None = None) -> None:
     """Compare; say in a line what is wrong with what was given."""
     given = _parser().parse_args(arguments)
-    given.to.mkdir(parents=True, exist_ok=True)
     try:
+        given.to.mkdir(parents=True, exist_ok=True)
         held_out.refuse_what_was_learnt(given.held_out, given.trained_on)
         if len({_name(model) for model in given.model}) < len(given.model):
             raise ValueError(f"of the models {', '.join(given.model)} two are called the same")

@@ -89,6 +89,12 @@ def test_models_of_one_name_are_refused_before_any_is_played(
     assert not list(to.iterdir())
 
 
+def test_a_comparison_where_a_file_is_is_told_in_a_line(tmp_path: Path, held_out: Path) -> None:
+    (tmp_path / "out").touch()
+    with raises(SystemExit, match="error: .*out"):
+        main(["null", "--held-out", str(held_out), "--to", str(tmp_path / "out")])
+
+
 def test_a_set_that_was_learnt_from_is_refused(tmp_path: Path, held_out: Path) -> None:
     told = ["null", "--held-out", str(held_out), "--to", str(tmp_path / "out"), "--trained-on"]
     other = corpus(tmp_path / "other", "pack/cat.ogg")
