@@ -163,6 +163,8 @@ class PyavReader:
                 yield from (frame for frame in frames if isinstance(frame, av.AudioFrame))
         except av.FFmpegError as error:
             warnings.append(MediaWarning("damaged", f"reading broke off: {error.strerror}"))
+        except IndexError:  # PyAV's, at the end, of a track that was not there at the start
+            warnings.append(MediaWarning("damaged", "a track that begins midway is left out"))
         if damaged_packets:
             warnings.append(
                 MediaWarning("damaged", f"{damaged_packets} packets could not be decoded")

@@ -134,6 +134,18 @@ class TestWhatIsTold:
         assert "truncated" in {warning.code for warning in media.warnings}
         assert level_at(samples[: SAMPLE_RATE_HZ // 4 * 3], LEFT_HZ) > 0.1
 
+    def test_a_track_that_begins_midway_is_left_out(self) -> None:
+        other = {"mpegts_start_pid": "768", "mpegts_pmt_start_pid": "1024"}
+        first, second = (
+            encoded("mpegts", "aac", stereo_tones(48_000), 48_000, options=options)
+            for options in ({}, other)
+        )
+        with open_media(io.BytesIO(first + second)) as media:
+            (samples,) = heard(media, "file")
+        assert len(samples) / SAMPLE_RATE_HZ == pytest.approx(SECONDS, abs=0.1)
+        # PyAV looks at memory that is not its own to see whether it wants the track.
+        assert {warning.code for warning in media.warnings} <= {"damaged"}
+
     def test_damaged_packets_are_left_out(self) -> None:
         source = bytearray(encoded("adts", "aac", stereo_tones(48_000), 48_000))
         middle = len(source) // 2
