@@ -25,6 +25,8 @@ class Telling:
         """Record an event and deliver it. Unavailable when it could not be recorded."""
         told = CallerEvent(self.session_id, event)
         async with self._order:
+            # One that fails may be recorded all the same: then what comes next must not hide it.
+            previous, self._previous = self._previous, 0
             told = dataclasses.replace(told, id=await self.responses.send(told))
-            await self.delivery.deliver([Delivered(told, self._previous)])
+            await self.delivery.deliver([Delivered(told, previous)])
             self._previous = told.id
