@@ -15,6 +15,9 @@ from urllib3.exceptions import HTTPError
 from soundflow.checkpoint import CheckpointError
 from training.job_manifest import PUBLISH, TRAIN, TrainingJob
 
+# A stream of events begins anew so often: gone on with for hours, it is refused, as the cluster has
+# forgotten where it was.
+STREAM_S = 300
 OF_JOB = "batch.kubernetes.io/job-name"  # the cluster labels a Job's pods so
 
 
@@ -84,11 +87,12 @@ class Jobs:
         last = self.look(name)
         yield last
         with _told(f"job {name}"):
-            while not last.over:  # a stream of events ends by itself after a while
+            while not last.over:
                 for event in watch.Watch().stream(
                     self._batch.list_namespaced_job,
                     self.namespace,
                     field_selector=f"metadata.name={name}",
+                    timeout_seconds=STREAM_S,
                 ):
                     if event["type"] == "DELETED":
                         raise ClusterError(f"job {name}: it was deleted")
@@ -96,6 +100,8 @@ class Jobs:
                         yield (last := seen)
                     if last.over:
                         return
+                if (seen := self.look(name)) != last:  # or it is there no more
+                    yield (last := seen)
 
     def logs(self, name: str) -> Iterator[str]:
         """Yield what the newest pod of a Job says, line by line, to its end."""
@@ -122,12 +128,14 @@ class Jobs:
                 self._core.list_namespaced_pod,
                 self.namespace,
                 field_selector=f"metadata.name={pod}",
+                timeout_seconds=STREAM_S,
             ):
                 status = event["object"].status
                 if _begun(status, container):
                     return True
                 if event["type"] == "DELETED" or status.phase in ("Succeeded", "Failed"):
                     return False
+            self._core.read_namespaced_pod(pod, self.namespace)  # or it is there no more
 
     @property
     def _batch(self) -> Any:  # the client has no types

@@ -1,10 +1,11 @@
-"""`soundflow train status`, of a cluster that knows one Job, which failed."""
+"""`soundflow train status`, of a cluster that knows two Jobs: one failed, the other one will."""
 
 import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 import yaml
@@ -14,17 +15,32 @@ from typer.testing import CliRunner
 from services.cli.main import app
 
 FAILED = {"type": "Failed", "status": "True", "message": "no pod is left to try"}
-JOBS = "/apis/batch/v1/namespaces/{}/jobs/night-1"
+JOBS = "/apis/batch/v1/namespaces/{}/jobs"
+# Of night-2 events are streamed so often before it fails.
+STREAMS = 2
 
 
 class Cluster(BaseHTTPRequestHandler):
-    """The Job is in the namespace `trials`, and in no other."""
+    """The Jobs are in the namespace `trials`, and in no other. Streams of events end at once."""
+
+    streams = 0
 
     def do_GET(self) -> None:  # noqa: N802, the library's name
-        known = self.path == JOBS.format("trials")
-        job = {"apiVersion": "batch/v1", "kind": "Job", "status": {"conditions": [FAILED]}}
-        answer = json.dumps(job if known else {"message": f"no job at {self.path}"}).encode()
-        self.send_response(200 if known else 404)
+        path, _, query = self.path.partition("?")
+        match path.removeprefix(JOBS.format("trials")):
+            case "/night-1":
+                self._answer(200, job(failed=True))
+            case "/night-2":
+                self._answer(200, job(failed=self.streams >= STREAMS))
+            case "":
+                Cluster.streams += 1
+                self._answer(200, FORGOTTEN if "resourceVersion" in query else EVENT)
+            case _:
+                self._answer(404, {"message": f"no job at {path}"})
+
+    def _answer(self, status: int, body: dict[str, Any]) -> None:
+        answer = f"{json.dumps(body)}\n".encode()
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
@@ -32,6 +48,17 @@ class Cluster(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing on standard error, which is looked at."""
+
+
+def job(*, failed: bool) -> dict[str, Any]:
+    status = {"conditions": [FAILED]} if failed else {"active": 1}
+    metadata = {"name": "night-2", "resourceVersion": "7"}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "status": status}
+
+
+EVENT = {"type": "ADDED", "object": job(failed=False)}
+EXPIRED = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old: 7"}
+FORGOTTEN = {"type": "ERROR", "object": EXPIRED}
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +91,7 @@ def test_the_namespace_is_that_of_the_context_that_is_named() -> None:
     done = CliRunner().invoke(app, ["train", "status", "night-1", "--context", "staging"])
     assert "night-1: failed: no pod is left to try" in done.stdout
     elsewhere = CliRunner().invoke(app, ["train", "status", "night-1"])
-    assert JOBS.format("calls") in elsewhere.stderr
+    assert f"{JOBS.format('calls')}/night-1" in elsewhere.stderr
 
 
 def test_a_namespace_that_is_named_goes_before_the_contexts() -> None:
@@ -76,6 +103,14 @@ def test_a_namespace_that_is_named_goes_before_the_contexts() -> None:
 def test_a_job_that_failed_is_exit_status_1(follow: tuple[str, ...]) -> None:
     given = ["train", "status", "night-1", "--context", "staging", *follow]
     assert CliRunner().invoke(app, given).exit_code == 1
+
+
+def test_a_job_is_followed_longer_than_the_cluster_remembers_where_it_was_followed_to() -> None:
+    Cluster.streams = 0
+    given = ["train", "status", "night-2", "--context", "staging", "--follow"]
+    done = CliRunner().invoke(app, given)
+    assert done.stdout == "night-2: running\nnight-2: failed: no pod is left to try\n", done.stderr
+    assert (done.exit_code, Cluster.streams) == (1, STREAMS)
 
 
 def test_a_context_that_is_not_there_is_told() -> None:
