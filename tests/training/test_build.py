@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import chdir
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from training.composition.rows import Row, read_rows
 from training.corpora.build import RecipeChanged, build, recipe
 from training.corpora.checking import problems
 from training.corpora.shards import Recipe, read_figures
-from training.corpora.workers import Beside, Here
+from training.corpora.workers import Beside, Here, ItemT, ResultT
 from training.corpus import main
 from training.curation.recordings import Entry, Kind, Recording, Split, split_of, write_table
 
@@ -112,6 +114,28 @@ def test_a_build_that_is_gone_on_with_counts_only_what_it_made(
     assert (again.hours, again.cpu_hours) == (first.hours, shard.hours)
     # Whoever is killed while it is written again could not go on at all.
     assert (tmp_path / "corpus.json").stat().st_mtime_ns == written
+
+
+class Elsewhere(Here):
+    """Works as the machines of a cluster do: not in the folder in which it is asked to."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def each(self, work: Callable[[ItemT], ResultT], items: Iterable[ItemT]) -> Iterator[ResultT]:
+        with chdir(self._folder):
+            done = list(super().each(work, items))
+        yield from done
+
+
+def test_paths_are_those_of_where_the_corpus_was_asked_for(
+    material: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").mkdir()
+    table = Path(os.path.relpath(material))
+    build(Path("corpus"), made(table), Elsewhere(tmp_path / "other"))
+    assert contents(tmp_path / "corpus") == contents(whole)
 
 
 def test_a_silent_recording_of_speech_costs_its_streams_and_not_the_build(

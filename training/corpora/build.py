@@ -44,9 +44,8 @@ def recipe(
         voices = ()  # enough for what is recorded; else whoever speaks first says so
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in material)).hexdigest()
     names = tuple(task.name for task in named(tasks))
-    return Recipe(
-        *(streams, per_shard, split, seed, names, voices, tuple(material), digest, checked_share)
-    )
+    tables = tuple(path.resolve() for path in material)  # whoever builds may stand elsewhere
+    return Recipe(*(streams, per_shard, split, seed, names, voices, tables, digest, checked_share))
 
 
 def build(folder: Path, made: Recipe, workers: Workers) -> Figures:
@@ -56,7 +55,7 @@ def build(folder: Path, made: Recipe, workers: Workers) -> Figures:
     """
     (folder / SHARDS).mkdir(parents=True, exist_ok=True)
     _keep(folder / RECIPE, made.written())
-    orders = [Order(folder, made, shard) for shard in range(made.shards)]
+    orders = [Order(folder.resolve(), made, shard) for shard in range(made.shards)]
     figures = Figures.none()
     with tqdm(total=made.streams, desc="streams", unit="", dynamic_ncols=True) as bar:
         for number, of_shard in enumerate(workers.each(build_shard, orders), 1):
