@@ -160,7 +160,7 @@ class Placement:
             session.decided,
             memory=session.memory,
         )
-        window_unix_us = session.window_unix_us  # of this past: decisions may still move it on
+        window_unix_us = session.window_unix_us
         replica, expected = await self._open(record, past, successor or record.decoder)
         decoder = self.decoders.at(replica)
         rebuilt = await self._catch_up(session, decoder, expected, window_unix_us)
@@ -169,6 +169,8 @@ class Placement:
         if session.over:  # meanwhile
             await decoder.close(session.session_id)
             raise SessionOver
+        # Decisions of before may have moved the window on meanwhile; here it begins as it was.
+        session.window_unix_us = min(session.window_unix_us, window_unix_us)
         session.replica = replica
         session.version = decoder.info.version
         session.placement += 1

@@ -98,22 +98,35 @@ async def test_a_window_that_moves_on_while_a_session_is_rebuilt_costs_it_nothin
     async with running(decisions=decisions) as rig:
         await rig.keep_record("a")
         one, two = rig.replicas.replicas
-        one.mute = True
-        for index in (0, 1):
+        decisions.free.set()
+        for index in range(4):
             await rig.send("a", index, captured_unix_us=unix_us())
-        await until(lambda: one.heard == [0, 1])
+            await rig.decided_up_to("a", index)
+        decisions.free.clear()
+        decisions.asked.clear()
+        one.mute = True
+        for index in (4, 5):
+            await rig.send("a", index, captured_unix_us=unix_us())
+        await until(lambda: one.heard[-1] == 5)
         session = rig.service.placement._placed["a"]
         for answer in one.owed:
-            answer.set_result(Heard(Decision("a", 1, Action.SILENT), window_start=1))
+            answer.set_result(Heard(Decision("a", 5, Action.SILENT), window_start=5))
         await decisions.asked.wait()
         opening, go_on = hold_opening(two, monkeypatch)
         one.lose()
-        await rig.send("a", 2, captured_unix_us=unix_us())
+        await rig.send("a", 6, captured_unix_us=unix_us())
         await opening.wait()
         decisions.free.set()
-        await until(lambda: session.window_start == 1)
+        await until(lambda: session.window_start == 5)
         go_on.set()
-        assert [index for index, _ in numbers(await rig.decided_up_to("a", 2))] == [1, 2]
+        assert [index for index, _ in numbers(await rig.decided_up_to("a", 6))] == [5, 6]
+        assert (
+            session.window_start == 4
+        )  # where the rebuilt one began: it has to say what it opened
+        one.gone = one.mute = False
+        two.lose()
+        await rig.send("a", 7, captured_unix_us=unix_us())
+        assert [index for index, _ in numbers(await rig.decided_up_to("a", 7))] == [7]
 
 
 async def test_a_decoder_that_forgot_a_session_is_given_what_it_needs_again(rig: Rig) -> None:
