@@ -5,7 +5,7 @@ frames (10 ms apart), P positions (20 ms), H heads, D width.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F  # noqa: N812  # torch's own name for it
@@ -39,6 +39,9 @@ class EncoderConfig:
     context_chunks: int = 0
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            if field.name != "context_chunks" and getattr(self, field.name) <= 0:
+                raise ValueError(f"{field.name} is positive, got {getattr(self, field.name)}")
         if self.width % self.heads or self.width % 2:
             raise ValueError(f"{self.width=} must be even, and split among {self.heads=}")
         if self.context_chunks < 0 or self.window_positions > self.max_positions:

@@ -64,7 +64,10 @@ def test_context_is_seen_and_nothing_before_it() -> None:
         tower(windows[:, :, 40:])
 
 
-@pytest.mark.parametrize("field", [{"heads": 3}, {"context_chunks": -1}, {"context_chunks": 75}])
+@pytest.mark.parametrize(
+    "field",
+    [{"heads": 3}, {"heads": 0}, {"ffn": -1}, {"context_chunks": -1}, {"context_chunks": 75}],
+)
 def test_a_configuration_that_cannot_be_is_refused(field: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=next(iter(field))):
         EncoderConfig(**{"width": 64, "heads": 4, **field})
