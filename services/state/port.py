@@ -45,10 +45,15 @@ class SessionRecord:
     closed: str = ""
 
     @property
+    def known_turns(self) -> frozenset[int]:
+        """The numbers of the turns known of: those that are open, and the last finished ones."""
+        turns: tuple[OpenTurn | PastTurn, ...] = (*self.turns, *self.open_turns)
+        return frozenset(turn.turn for turn in turns)
+
+    @property
     def newest_turn(self) -> int:
         """The newest turn known of; 0 before the first."""
-        finished = max((past.turn for past in self.turns), default=0)
-        return max((turn.turn for turn in self.open_turns), default=finished)
+        return max(self.known_turns, default=0)
 
 
 class Fenced(SoundFlowError):

@@ -10,7 +10,7 @@ from services.core.clock import unix_us
 from services.core.errors import Overloaded, SessionExists, SessionUnknown
 from services.state.memory import MemorySessionStore
 from services.state.port import Fenced, SessionRecord, SessionStore
-from soundflow.interaction import Ability, Kind, PastTurn, SessionSpec
+from soundflow.interaction import Ability, Kind, OpenTurn, PastTurn, SessionSpec
 from tests.services.state.conftest import LEASE_S, expired_in
 
 RECORD = SessionRecord(
@@ -36,6 +36,15 @@ def close(record: SessionRecord) -> SessionRecord:
 
 def take_over(record: SessionRecord) -> SessionRecord:
     return dataclasses.replace(record, owner="another", epoch=record.epoch + 1)
+
+
+def test_the_newest_turn_may_be_over_before_an_older_one() -> None:
+    assert SessionRecord("s-1", SessionSpec(), 0).newest_turn == 0
+    assert RECORD.newest_turn == 1
+    finished = (PastTurn(1, Kind.ANSWER, "yes"), PastTurn(3, Kind.NOTICE, "so it is"))
+    waiting = (OpenTurn(2, Kind.ANSWER, chunk=4),)
+    assert dataclasses.replace(RECORD, turns=finished, open_turns=waiting).newest_turn == 3
+    assert dataclasses.replace(RECORD, open_turns=waiting).newest_turn == 2
 
 
 async def test_a_record_is_found_as_it_was_kept(store: SessionStore) -> None:
