@@ -2,10 +2,12 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from services.core.messages import FeaturesMessage
 from soundflow.engine_session import Heard
+from soundflow.interaction import Decision, OpenTurn
 
 
 class SessionOver(Exception):
@@ -18,7 +20,8 @@ class Placed:
 
     version: of the model there.
     heard: the newest chunk given to the decoder. decided: the newest that a published decision
-    covers. turn: the newest turn that the record knows of.
+    covers. turn: the newest turn that a published decision opened.
+    unwritten: turns that were opened, by number, until the record knows of them.
     window_unix_us: when chunk window_start was captured, or earlier.
     captured: when the chunks since then were captured, by index; of those that came here.
     instruction: one that memory does not hold yet; given behind chunk instructed_behind.
@@ -33,6 +36,7 @@ class Placed:
     heard: int = -1
     decided: int = -1
     turn: int = 0
+    unwritten: dict[int, OpenTurn] = field(default_factory=dict)
     window_start: int = 0
     window_unix_us: int = 0
     memory: str = ""
@@ -56,6 +60,19 @@ class Placed:
     def instructed(self, text: str) -> None:
         """Note that the decoder was given an instruction."""
         self.instruction, self.instructed_behind = text, self.heard
+
+    def open(self, decision: Decision) -> Sequence[int]:
+        """Note the turns that a published decision opened, and return their numbers."""
+        opened = [start for start in decision.turns if start.turn > self.turn]
+        for start in opened:
+            self.unwritten[start.turn] = OpenTurn(start.turn, start.kind, decision.index)
+        self.turn = max((self.turn, *(start.turn for start in opened)))
+        return [start.turn for start in opened]
+
+    def wrote(self, turns: Iterable[int]) -> None:
+        """Note that the record knows of turns."""
+        for turn in turns:
+            self.unwritten.pop(turn, None)
 
     def note(self, heard: Heard) -> None:
         """Note how far the session is, and from where its model state could be built again."""

@@ -17,7 +17,7 @@ from services.state.port import RecordBroken, SessionRecord, SessionStore
 from services.transport.port import History
 from soundflow.decoder import DecoderFull
 from soundflow.engine_session import Heard, NotOpen, OutOfOrder
-from soundflow.interaction import Past, PastTurn
+from soundflow.interaction import OpenTurn, Past, PastTurn
 
 log = logging.getLogger(__name__)
 
@@ -148,7 +148,7 @@ class Placement:
         if record.closed or session.over:
             raise SessionOver
         session.decided = max(session.decided, record.last_index)
-        turns, open_turns = record.turns, record.open_turns
+        turns, open_turns = record.turns, _open_turns(session, record)
         if successor:
             # What is said elsewhere to its end is over here: opened again it would be said twice.
             turns += tuple(PastTurn(turn.turn, turn.kind, "", turn.chunk) for turn in open_turns)
@@ -242,6 +242,14 @@ class Placement:
             log.error("session %s: chunk %d is kept nowhere", session.session_id, expected)
             raise Failed
         return True
+
+
+def _open_turns(session: Placed, record: SessionRecord) -> tuple[OpenTurn, ...]:
+    """Return a record's open turns, and those on their way into it."""
+    known = record.known_turns
+    return record.open_turns + tuple(
+        turn for number, turn in session.unwritten.items() if number not in known
+    )
 
 
 @dataclass(slots=True)

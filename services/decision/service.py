@@ -138,12 +138,13 @@ class DecisionService:
         Returns what to wait for; None where nothing depends on it.
         """
         session.note(heard)
-        newest_turn = max((start.turn for start in heard.decision.turns), default=0)
-        opens_turn = newest_turn > session.turn
-        session.turn = max(session.turn, newest_turn)
+        opened = session.open(heard.decision)
         change = _progress(session, heard)
-        written = self.records.change(session.session_id, change, now=opens_turn)
-        return written if opens_turn else None
+        written = self.records.change(session.session_id, change, now=bool(opened))
+        if not opened:
+            return None
+        written.add_done_callback(lambda _: session.wrote(opened))
+        return written
 
     async def _give_up(self, session_id: str, why: Exception) -> None:
         change = NO_ROOM if isinstance(why, DecoderFull) else GIVEN_UP
@@ -155,7 +156,7 @@ def _progress(session: Placed, heard: Heard) -> Callable[[SessionRecord], Sessio
     window_unix_us, memory = session.window_unix_us, session.memory
 
     def change(record: SessionRecord) -> SessionRecord:
-        known = {past.turn for past in record.turns} | {turn.turn for turn in record.open_turns}
+        known = record.known_turns
         opened = tuple(
             OpenTurn(start.turn, start.kind, heard.decision.index)
             for start in heard.decision.turns

@@ -1,5 +1,6 @@
 """Features to decisions, around the real engine and the null model."""
 
+import asyncio
 import dataclasses
 from collections.abc import Callable
 
@@ -137,6 +138,45 @@ async def test_sessions_go_on_while_their_records_cannot_be_written() -> None:
         await until(lambda: store._records["a"].last_index == 10)
         known = {turn.turn for turn in store._records["a"].open_turns}
         assert known == {turn for turns in opened for turn in turns}
+
+
+class SlowStore(MemorySessionStore):
+    """A store that, once it is slow, takes long for one write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slow, self.go_on = False, asyncio.Event()
+
+    async def update(
+        self,
+        session_id: str,
+        change: Callable[[SessionRecord], SessionRecord],
+        *,
+        epoch: int | None = None,
+    ) -> SessionRecord:
+        if self.slow:
+            self.slow = False
+            await self.go_on.wait()
+        return await super().update(session_id, change, epoch=epoch)
+
+
+async def test_a_turn_that_is_not_written_yet_is_known_where_the_session_is_rebuilt() -> None:
+    store = SlowStore()
+    async with running(store=store) as rig:
+        await rig.keep_record("a")
+        turns = []
+        for index in range(15):  # a turn begins with every fifth
+            if index == 9:
+                await until(lambda: bool(store._records["a"].open_turns))
+                store.slow = True
+            if index == 10:
+                rig.replicas.at("one").lose()
+            await rig.send("a", index)
+            turns += [named for _, named in numbers(await rig.decided_up_to("a", index)) if named]
+        assert turns == [[1], [2], [3]]
+        store.go_on.set()
+        await until(lambda: [turn.turn for turn in store._records["a"].open_turns] == [1, 2, 3])
+        await until(lambda: not rig.service.placement._placed["a"].unwritten)
 
 
 async def test_decisions_keep_their_order_while_a_lost_decoder_cannot_be_replaced() -> None:
