@@ -14,6 +14,7 @@ from tenacity import (
 from services.core.errors import Unavailable
 from services.transport.kafka.config import KafkaConfig
 from services.transport.kafka.security import client_options
+from services.transport.kafka.settings import wanted_topics
 
 
 def patiently(config: KafkaConfig) -> AsyncRetrying:
@@ -29,8 +30,12 @@ def patiently(config: KafkaConfig) -> AsyncRetrying:
     )
 
 
-async def check_topics(config: KafkaConfig, topics: Collection[str]) -> None:
-    """Unavailable when a topic has other partitions than all have, or is not there."""
+async def check_topics(config: KafkaConfig) -> None:
+    """Unavailable when one of the platform's topics has other partitions, or is not there.
+
+    Also those that a process only sends to: each send would wait for them, and say nothing.
+    """
+    topics = [topic.name for topic in wanted_topics(config, replication=1)]
     try:
         found = await _partitions(config, topics)
     except (KafkaError, OSError) as error:

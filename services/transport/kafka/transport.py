@@ -10,7 +10,7 @@ from faust.transport.consumer import Consumer
 
 from services.core import metrics
 from services.core.errors import Unavailable
-from services.core.wire import CARRIED, Keyed, TopicType
+from services.core.wire import Keyed, TopicType
 from services.state.carried import Carried
 from services.transport.kafka.app import App, new_app
 from services.transport.kafka.carried import CarriedTable
@@ -110,10 +110,7 @@ class KafkaTransport:
 
         Waits for a broker that is away; Unavailable where there is none, or its topics are wrong.
         """
-        names = [self.config.topic(topic.name) for topic in self._follows]
-        if self._carries:
-            names.append(self.config.topic(CARRIED.name))
-        await check_topics(self.config, names)
+        await check_topics(self.config)
         async with asyncio.TaskGroup() as tasks:
             running = self._wire(tasks)
             watch: list[asyncio.Task[None]] = []
