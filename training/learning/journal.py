@@ -9,6 +9,8 @@ from typing import Self
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from training.whole import written_whole
+
 LOG = "log.jsonl"
 
 
@@ -19,8 +21,9 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / LOG
         kept = [line for line in told(path) if line["step"] < first]
-        self._log = path.open("w")
-        self._log.writelines(json.dumps(line) + "\n" for line in kept)
+        with written_whole(path) as part:  # else it would be lost where the process is killed here
+            part.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        self._log = path.open("a")
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first)
         self._bar = tqdm(total=steps, initial=first, unit="step", dynamic_ncols=True)
 
