@@ -163,7 +163,10 @@ class Placement:
         window_unix_us = session.window_unix_us
         replica, expected = await self._open(record, past, successor or record.decoder)
         decoder = self.decoders.at(replica)
-        rebuilt = await self._catch_up(session, decoder, expected, window_unix_us)
+        try:
+            rebuilt = await self._catch_up(session, decoder, expected, window_unix_us)
+        except (NotOpen, OutOfOrder) as why:  # lost again meanwhile
+            raise ReplicaLost(replica, str(why)) from why
         if rebuilt and session.instruction:
             await decoder.instruct(session.session_id, session.instruction)
         if session.over:  # meanwhile

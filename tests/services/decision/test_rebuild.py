@@ -1,6 +1,7 @@
 """Sessions that are built anew: whose decoder was lost, or that another replica took over."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from services.decision import placement
 from services.state.memory import MemorySessionStore
 from services.transport.memory import MemoryTopic
 from soundflow.engine_session import Heard
+from soundflow.features import Features
 from soundflow.interaction import Action, Decision
 from tests.services.decision.replicas import Replica, Replicas
 from tests.services.decision.rig import Rig, numbers, running
@@ -138,6 +140,27 @@ async def test_a_decoder_that_forgot_a_session_is_given_what_it_needs_again(rig:
     await rig.send("a", 3)
     assert numbers(await rig.decided_up_to("a", 3)) == [(3, [])]
     assert rig.store._records["a"].decoder == "one"
+
+
+async def test_a_decoder_that_is_lost_again_while_it_catches_up_is_no_failure(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await rig.keep_record("a")
+    one, two = rig.replicas.replicas
+    one.mute = True
+    for index in range(3):
+        await rig.send("a", index)
+    await until(lambda: one.heard == [0, 1, 2])
+    hear = two.hear
+
+    def forget_and_hear(features: Features) -> Awaitable[Heard]:
+        monkeypatch.setattr(two, "hear", hear)
+        two.engine._sessions.clear()  # as one that was started anew at this moment
+        return hear(features)
+
+    monkeypatch.setattr(two, "hear", forget_and_hear)
+    one.lose()
+    assert [index for index, _ in numbers(await rig.decided_up_to("a", 2))] == [0, 1, 2]
 
 
 async def test_a_session_that_comes_back_to_a_decoder_begins_there_anew(
