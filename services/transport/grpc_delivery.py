@@ -9,7 +9,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from services.core import metrics
 from services.core.errors import SessionUnknown, Unavailable
@@ -68,19 +68,12 @@ class GrpcDelivery:
             elif not route.looked_for:
                 self._look(route)
 
-    async def flushed(self, within_s: float) -> bool:
-        """Wait until nothing is on its way; False when that takes too long."""
-        try:
-            async with asyncio.timeout(within_s):
-                while self._busy:  # noqa: ASYNC110 - at a process's end only
-                    await asyncio.sleep(0.01)
-        except TimeoutError:
-            return False
-        return True
-
     async def close(self) -> None:
         """Hand over what is left, for a moment, and disconnect."""
-        await self.flushed(FLUSH_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_S):
+                while self._busy:  # noqa: ASYNC110 - at a process's end only
+                    await asyncio.sleep(0.01)
         for task in self._looking:
             task.cancel()
         await asyncio.gather(*self._looking, return_exceptions=True)
