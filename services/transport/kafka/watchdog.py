@@ -55,7 +55,7 @@ class Watchdog:
         _tell(inbox, standing, ends)
         if standing.held_s > self._config.kafka_held_s:
             self._end(f"a message of {inbox.name} has been in work for {standing.held_s:.0f} s")
-        taken, since_s = self._took.get(inbox.name, ({}, 0.0))
+        taken, since_s = self._took.get(inbox.name, (None, 0.0))  # at the first look, none before
         if taken != standing.taken or not standing.queued:
             self._took[inbox.name] = (standing.taken, time.monotonic())
         elif time.monotonic() - since_s > self._config.kafka_held_s:
