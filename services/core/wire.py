@@ -67,7 +67,9 @@ class TopicType(Generic[M]):
 
     Messages are keyed by session and spread over PARTITIONS.
     name: without the prefix that a deployment puts before all its topics.
-    retention: None = compacted, the newest message of each session is kept.
+    retention: None = for ever.
+    compacted_after: how long a message stays at least where a newer one of its session has come;
+    None = as long as any other.
     """
 
     name: str
@@ -75,6 +77,7 @@ class TopicType(Generic[M]):
     to_proto: Callable[[M], Any]
     from_proto: Callable[[Any], M]
     retention: timedelta | None
+    compacted_after: timedelta | None = None
 
     def key(self, message: M) -> bytes:
         """Return what chooses the message's partition."""
@@ -265,12 +268,23 @@ DECISIONS: TopicType[DecisionMessage] = TopicType(
 RESPONSES: TopicType[CallerEvent] = TopicType(
     "responses", pb.ResponseEvent, event_to_proto, event_from_proto, timedelta(days=7)
 )
+# A service that was away still finds each of them, an instruction behind which a cancel came too.
 SESSIONS: TopicType[SessionMessage] = TopicType(
-    "sessions", pb.SessionEvent, session_to_proto, session_from_proto, retention=None
+    "sessions",
+    pb.SessionEvent,
+    session_to_proto,
+    session_from_proto,
+    timedelta(days=7),
+    compacted_after=timedelta(hours=1),
 )
 # The changelog of perception's table; nobody else reads it.
 CARRIED: TopicType[CarriedMessage] = TopicType(
-    "carried", pb.CarriedState, carried_to_proto, carried_from_proto, retention=None
+    "carried",
+    pb.CarriedState,
+    carried_to_proto,
+    carried_from_proto,
+    retention=None,
+    compacted_after=timedelta(),
 )
 TOPICS: tuple[TopicType[Any], ...] = (AUDIO, FEATURES, DECISIONS, RESPONSES, SESSIONS, CARRIED)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from services.core.wire import (
     DEAD_LETTERS,
@@ -10,6 +11,7 @@ from services.core.wire import (
     MAX_DEAD_LETTER_BYTES,
     MAX_MESSAGE_BYTES,
     TOPICS,
+    TopicType,
 )
 from services.transport.kafka.config import KafkaConfig
 
@@ -17,7 +19,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 _SEGMENTS = 4  # what is past its time stays until its segment is: a quarter too long at most
 _SEGMENT_BYTES = 64 * 1024 * 1024
 # Whoever takes over a session's state reads what was not compacted yet, so that must be little.
-_COMPACTED_SEGMENT = timedelta(seconds=10)
+_LEAST_SEGMENT = timedelta(seconds=10)
 _COMPACTED_SEGMENT_BYTES = 4 * 1024 * 1024
 _TOMBSTONES = timedelta(minutes=10)  # longer than any replica reads from the start
 
@@ -34,8 +36,8 @@ class TopicSettings:
 
 def wanted_topics(config: KafkaConfig, replication: int) -> list[TopicSettings]:
     """Return what every topic of the platform should be like."""
-    kept = {topic.name: (topic.retention, MAX_MESSAGE_BYTES) for topic in TOPICS}
-    kept[DEAD_LETTERS] = (DEAD_LETTERS_RETENTION, MAX_DEAD_LETTER_BYTES)
+    kept = {topic.name: (_cleanup(topic), MAX_MESSAGE_BYTES) for topic in TOPICS}
+    kept[DEAD_LETTERS] = (_kept_for(DEAD_LETTERS_RETENTION), MAX_DEAD_LETTER_BYTES)
     return [
         TopicSettings(
             config.topic(name),
@@ -45,11 +47,20 @@ def wanted_topics(config: KafkaConfig, replication: int) -> list[TopicSettings]:
                 "max.message.bytes": str(max_bytes),
                 # Of three copies one may be away while messages are taken.
                 "min.insync.replicas": str(max(replication - 1, 1)),
-                **(_compacted() if retention is None else _kept_for(retention)),
+                **cleanup,
             },
         )
-        for name, (retention, max_bytes) in kept.items()
+        for name, (cleanup, max_bytes) in kept.items()
     ]
+
+
+def _cleanup(topic: TopicType[Any]) -> dict[str, str]:
+    kept = {} if topic.retention is None else _kept_for(topic.retention)
+    if topic.compacted_after is None:
+        return kept
+    policies = ("compact", kept.get("cleanup.policy"))
+    compacted = _compacted(topic.compacted_after)
+    return kept | compacted | {"cleanup.policy": ",".join(filter(None, policies))}
 
 
 def _kept_for(retention: timedelta) -> dict[str, str]:
@@ -61,12 +72,12 @@ def _kept_for(retention: timedelta) -> dict[str, str]:
     }
 
 
-def _compacted() -> dict[str, str]:
+def _compacted(after: timedelta) -> dict[str, str]:
     return {
-        "cleanup.policy": "compact",
         "delete.retention.ms": _ms(_TOMBSTONES),
         "min.cleanable.dirty.ratio": "0.1",
-        "segment.ms": _ms(_COMPACTED_SEGMENT),
+        "min.compaction.lag.ms": _ms(after),
+        "segment.ms": _ms(max(after / _SEGMENTS, _LEAST_SEGMENT)),
         "segment.bytes": str(_COMPACTED_SEGMENT_BYTES),
     }
 

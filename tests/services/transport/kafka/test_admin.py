@@ -45,19 +45,27 @@ def test_the_broker_keeps_topics_as_the_table_says(empty: KafkaConfig) -> None:
     with topic_admin(empty) as admin:
         admin.create(1)
     client = KafkaAdminClient(bootstrap_servers=empty.brokers)
-    name = empty.topic(wire.AUDIO.name)
-    resource = ConfigResource(ConfigResourceType.TOPIC, name)
-    found = client.describe_configs([resource], config_filter="all")["topic"][name]
+    names = [empty.topic(topic.name) for topic in (wire.AUDIO, wire.SESSIONS, wire.CARRIED)]
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    told = client.describe_configs(resources, config_filter="all")["topic"]
     client.close()
-    assert found["retention.ms"]["value"] == "600000"
-    assert found["cleanup.policy"]["value"] == "delete"
-    assert found["max.message.bytes"]["value"] == str(wire.MAX_MESSAGE_BYTES)
+    audio, sessions, carried = (
+        {setting: found["value"] for setting, found in told[name].items()} for name in names
+    )
+    assert audio["retention.ms"] == "600000"
+    assert audio["cleanup.policy"] == "delete"
+    assert audio["max.message.bytes"] == str(wire.MAX_MESSAGE_BYTES)
+    assert sessions["cleanup.policy"] == "compact,delete"
+    assert sessions["retention.ms"] == str(7 * 24 * 3_600_000)
+    assert sessions["min.compaction.lag.ms"] == "3600000"
+    assert carried["cleanup.policy"] == "compact"
+    assert carried["min.compaction.lag.ms"] == "0"
 
 
 def test_what_differs_is_named_and_settings_are_brought_in_line(empty: KafkaConfig) -> None:
     with topic_admin(empty) as admin:
         admin.create(1)
-    name = empty.topic(wire.SESSIONS.name)
+    name = empty.topic(wire.CARRIED.name)
     client = KafkaAdminClient(bootstrap_servers=empty.brokers)
     change = {"cleanup.policy": "delete"}
     client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, change)])
