@@ -15,6 +15,7 @@ import pytest
 from bench.caller import Call, call
 from services.core.generated.soundflow.v1 import stream_pb2 as pb
 from services.core.wire import DECISIONS
+from soundflow.checkpoint.shipped import locate_shipped
 from stack.parts import Parts
 from stack.platform import Platform, marked
 from stack.rollout import roll_out_on
@@ -30,7 +31,16 @@ pytestmark = CLUSTER
 CALLS = 8
 CHUNKS_HEARD_FIRST = 3
 OLD, NEW = 1, 2
+OPENING = {"abilities": ["transcribe"]}
 WITHIN_US = 10_000_000  # of audio, from the first session that has changed over to the last
+
+
+@pytest.fixture(params=["random", "trained"])
+def new(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The checkpoint that is rolled out."""
+    if request.param == "trained":
+        return locate_shipped("small", tmp_path)
+    return write_start(tmp_path / "new", seed=2)
 
 
 @pytest.fixture
@@ -46,16 +56,15 @@ def small_cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 
 async def test_eight_calls_change_over_to_a_new_checkpoint(
-    small_cluster: Cluster, tmp_path: Path
+    small_cluster: Cluster, new: Path
 ) -> None:
     parts = small_cluster.platform.parts
-    new = write_start(tmp_path / "new", seed=2)
     speech = joined(*(prompt(name) for name in PROMPTS))
     audio = (np.tile(speech, 10)[: 60 * 16_000] * 32767).astype(np.int16)
     held = [Call() for _ in range(CALLS)]
     async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as group:
         for one in held:
-            group.create_task(call(http, small_cluster.urls, audio, {}, report=one))
+            group.create_task(call(http, small_cluster.urls, audio, OPENING, report=one))
         await until(lambda: all(len(one.decided_at) >= CHUNKS_HEARD_FIRST for one in held))
         assert await asyncio.to_thread(roll_out_on, parts, new, print) == NEW
     for one in held:
@@ -76,3 +85,12 @@ async def test_eight_calls_change_over_to_a_new_checkpoint(
         for decisions in by_session.values()
     ]
     assert max(changed_at_us) - min(changed_at_us) <= WITHIN_US
+    if new.name == "small":  # what is trained writes down what it hears
+        for one in held:
+            begun = begun_by_new(by_session[one.session_id])
+            assert any(text.strip() for (turn, _), text in one.finals.items() if turn in begun)
+
+
+def begun_by_new(decisions: list[pb.Decision]) -> set[int]:
+    """Return the turns that the new version began."""
+    return {turn.turn for one in decisions if one.model_version == NEW for turn in one.turns}
