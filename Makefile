@@ -45,7 +45,7 @@ up: $(if $(filter cascade,$(MODEL)),models) stack-fetch ## start the whole platf
 rollout: ## have the platform that is up change over to CHECKPOINT=FOLDER while calls go on
 	@$(BIN)/python -m stack.rollout $(CHECKPOINT)
 
-rollout-check: stack-fetch ## roll out under eight calls on a whole platform: nothing lost, nothing twice; 2 minutes
+rollout-check: stack-fetch ## roll out under eight calls on a whole platform: nothing lost, nothing twice; 4 minutes
 	@$(BIN)/pytest tests/cluster/rollout_check.py
 
 ps: ## show every part of it: state, health, ports
@@ -133,7 +133,7 @@ corpus: models ## build a corpus of training streams from recorded sounds and sp
 
 train-small: models ## make the small model of models/small anew, from recordings and sentences; goes on where it was left
 	@test -e data/material.csv || $(BIN)/python -m bench.corpus_material
-	@test -e data/sentences.csv || $(BIN)/python -m training.sentences --write 12000 --threads 2 --to data/sentences.csv
+	@test -e data/sentences.csv || $(BIN)/python -m training.sentences --write 6000 --threads 2 --to data/sentences.csv
 	@$(BIN)/python -m training.small data/small --material data/material.csv --material data/sentences.csv
 
 evaluate: $(if $(filter cascade,$(MODEL)),models) ## what a model does, as one JSON and one page; MODEL=cascade OPTIONS="--to … --corpus …"

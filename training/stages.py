@@ -67,7 +67,11 @@ SCRATCH = Stage(name="scratch", learns=("*",), learning_rate=1e-3, steps=2_000, 
 # Both of the small model, whose ears are frozen but for the adapter (`training.small`). A batch of
 # the first is streams of two minutes together, however many those are.
 HEARING = Stage(
-    name="hearing", learns=("encoder.adapter.*",), learning_rate=1.5e-3, steps=1_400, batch=1
+    name="hearing",
+    learns=("encoder.adapter.*", "encoder.speller.*"),
+    learning_rate=1.5e-3,
+    steps=1_400,
+    batch=1,
 )
 SMALL = Stage(
     name="small",

@@ -85,7 +85,8 @@ def _summary(checkpoint: "Checkpoint") -> list[tuple[str, str]]:
     if isinstance(encoder, SmallTowerConfig):
         context += (
             f", {encoder.lookahead_chunks} chunk late; behind it {encoder.adapter_blocks} blocks "
-            f"of {encoder.adapter_width}, beside it {len(SOUND_GROUPS)} groups of sounds"
+            f"of {encoder.adapter_width} and {encoder.letters} letters, beside it "
+            f"{len(SOUND_GROUPS)} groups of sounds"
         )
     return [
         ("folder", str(checkpoint.path)),

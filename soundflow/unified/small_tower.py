@@ -1,9 +1,10 @@
 """The small model's tower: Whisper tiny's encoder and YAMNet, frozen, and what learns behind them.
 
 What is heard of a chunk is 10 vectors. Each is two positions of the adapter, which reads Whisper's
-encoder one chunk late, so that each position has had 0.4 s or more of what follows it; and how
-likely YAMNet finds each group of sounds in the newest 0.96 s. Shape suffixes: B chunks, M mel
-bands, T mel frames (10 ms), P positions (20 ms), D width, G groups of sounds.
+encoder one chunk late, so that each position has had 0.4 s or more of what follows it; how likely
+each letter is in either; and how likely YAMNet finds each group of sounds in the newest 0.96 s.
+Shape suffixes: B chunks, M mel bands, T mel frames (10 ms), P positions (20 ms), D width, L letters
+with the blank, G groups of sounds.
 """
 
 from dataclasses import dataclass
@@ -30,7 +31,8 @@ class SmallTowerConfig:
 
     context_chunks: how many chunks before the newest one a window holds.
     lookahead_chunks: how many chunks late a chunk's positions are taken.
-    adapter_*, kernel: see `Adapter`. projection: width inside the MLP behind what is heard.
+    adapter_*, kernel: see `Adapter`. letters: that are told apart, with the blank between them.
+    projection: width inside the MLP behind what is heard.
     tagger_channels: of YAMNet's first layer. output_width: the language model's.
     """
 
@@ -46,6 +48,7 @@ class SmallTowerConfig:
     adapter_ffn: int = 960
     adapter_blocks: int = 4
     kernel: int = 9
+    letters: int = 39
     projection: int = 512
     output_width: int = 256
 
@@ -67,9 +70,14 @@ class SmallTowerConfig:
         )
 
     @property
+    def chances(self) -> int:
+        """How many numbers of what is heard are from 0 to 1: letters, groups; they are its last."""
+        return POOLED * self.letters + len(SOUND_GROUPS)
+
+    @property
     def heard_width(self) -> int:
         """How many numbers one of a chunk's ten vectors has."""
-        return POOLED * self.adapter_width + len(SOUND_GROUPS)
+        return POOLED * self.adapter_width + self.chances
 
 
 class SmallTower(nn.Module):
@@ -87,6 +95,7 @@ class SmallTower(nn.Module):
             config.adapter_blocks,
             config.kernel,
         )
+        self.speller = nn.Linear(config.adapter_width, config.letters)
         self.proj = nn.Sequential(
             nn.Linear(config.heard_width, config.projection),
             nn.GELU(),
@@ -116,9 +125,12 @@ class SmallTower(nn.Module):
         """
         batch, chunks, groups = groups_BNG.shape
         adapted_BPD = self.adapter(positions_BPD)
-        stacked = adapted_BPD.reshape(batch, chunks, CHUNK_OUTPUTS, -1)
+        letters_BPL = self.speller(adapted_BPD).softmax(-1)
+        frames = [
+            each.reshape(batch, chunks, CHUNK_OUTPUTS, -1) for each in (adapted_BPD, letters_BPL)
+        ]
         tags = groups_BNG[:, :, None].expand(-1, -1, CHUNK_OUTPUTS, groups)
-        return torch.cat([stacked, tags], dim=-1)
+        return torch.cat([*frames, tags], dim=-1)
 
     def hear_all(self, positions_BPD: Tensor, groups_BNG: Tensor) -> Tensor:
         """Return what is heard of sessions from their first chunk on; positions: `(B, 20 N, D)`."""

@@ -40,7 +40,7 @@ class Corpus:
         return folder / self.name
 
 
-HEARING = (Corpus("speech", SPEECH, 840), Corpus("more-speech", SPEECH, 1100, seed=1))
+HEARING = (Corpus("speech", SPEECH, 840), Corpus("more-speech", SPEECH, 660, seed=1))
 LISTENING = (
     *HEARING,
     Corpus("other-speech", SPEECH, 1000, seed=3),

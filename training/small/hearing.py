@@ -1,4 +1,4 @@
-"""Stage `hearing`: the adapter learns to spell what is said, by CTC over letters (Graves, 2006).
+"""Stage `hearing`: the tower learns to spell what is said, by CTC over letters (Graves, 2006).
 
 Nobody has to say when a letter is spoken; so this stage is quick, and what it leaves behind is what
 the language model is then taught to read. Shape suffixes: B streams, P positions (20 ms), D width,
@@ -18,8 +18,8 @@ from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 
-from soundflow.unified.adapter import Adapter
 from soundflow.unified.audio_tower import CHUNK_POSITIONS
+from soundflow.unified.small_tower import SmallTower
 from training.learning.journal import Journal
 from training.learning.optimiser import BETAS, rate
 from training.small.alphabet import LETTERS, plain
@@ -68,12 +68,11 @@ class Batch:
 
 
 class Speller(nn.Module):
-    """The adapter with a head that spells."""
+    """The part of a tower that learns to spell; what it learns, the tower has."""
 
-    def __init__(self, adapter: Adapter, width: int) -> None:
+    def __init__(self, tower: SmallTower) -> None:
         super().__init__()
-        self.adapter = adapter
-        self.head = nn.Linear(width, 1 + len(LETTERS))
+        self.adapter, self.head = tower.adapter, tower.speller
 
     def forward(self, positions_BPD: Tensor) -> Tensor:
         """Return the logits `(B, P, V)` of whole streams."""
@@ -95,19 +94,15 @@ def spoken_of(paths: Sequence[Path], scenes: frozenset[str]) -> list[Spoken]:
 
 
 def learn(
-    adapter: Adapter,
-    width: int,
+    tower: SmallTower,
     streams: Sequence[Spoken],
     dev: Sequence[Spoken],
     plan: HearingPlan,
     folder: Path,
 ) -> None:
-    """Train the adapter in place, from wherever the run in the folder was left.
-
-    width: of what the adapter makes. FloatingPointError.
-    """
+    """Train a tower in place, from wherever the run in the folder was left. FloatingPointError."""
     torch.manual_seed(plan.seed)
-    speller = Speller(adapter, width)
+    speller = Speller(tower)
     optimiser = AdamW(speller.parameters(), betas=BETAS, weight_decay=HEARING.weight_decay)
     first = _restore(folder / PROGRESS, speller, optimiser)
     batches = _batches(streams, plan)

@@ -2,7 +2,7 @@
 
 1. `start`: a tokenizer, and a checkpoint with pretrained ears and random weights behind them.
 2. `features`: what the frozen half of the ears hears of all streams.
-3. `ears`: the adapter learns to spell (stage `hearing`); what comes of sounds is made louder.
+3. `ears`: the adapter learns to spell (stage `hearing`); letters and sounds are made louder.
 4. `adapted`: what the adapter makes of the streams that the language model learns from.
 5. `listening`: projection and language model learn to answer (stage `small`).
 6. `model`: the last checkpoint, with weights of 16 bits.
@@ -21,7 +21,6 @@ from soundflow.checkpoint.start import write_start
 from soundflow.unified.config import DecoderConfig
 from soundflow.unified.loading import settings_for
 from soundflow.unified.small_tower import SmallTower, SmallTowerConfig
-from soundflow.unified.sound_groups import SOUND_GROUPS
 from training.composition.rows import Row, read_rows
 from training.composition.sequence import Parts
 from training.corpora.workers import Workers
@@ -51,7 +50,7 @@ DECODER = DecoderConfig(
 )
 PIECE = 4  # examples of one forward
 # Beside 640 numbers that are mostly above 1, chances from 0 to 1 would go unnoticed for long.
-GROUP_GAIN = 30.0
+CHANCE_GAIN = 30.0
 # Streams that say how far the stage is.
 HELD_OUT = 128
 
@@ -132,8 +131,7 @@ def teach_ears(recipe: Recipe, streams: Sequence[Path], dev: Sequence[Path]) -> 
     tower = _small(network.encoder)
     plan = hearing.HearingPlan(steps=recipe.hearing_steps, every=recipe.every, seed=recipe.seed)
     hearing.learn(
-        tower.adapter,
-        tower.config.adapter_width,
+        tower,
         hearing.spoken_of(streams, JOINED_SCENES),
         hearing.spoken_of(dev, JOINED_SCENES),
         plan,
@@ -141,7 +139,7 @@ def teach_ears(recipe: Recipe, streams: Sequence[Path], dev: Sequence[Path]) -> 
     )
     with torch.no_grad():
         first = tower.get_parameter("proj.0.weight")
-        first[:, -len(SOUND_GROUPS) :] *= GROUP_GAIN
+        first[:, -tower.config.chances :] *= CHANCE_GAIN
     partial = recipe.ears.with_suffix(PART)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()

@@ -33,7 +33,7 @@ def test_inspect_tells_what_a_small_model_hears_through(small_folder: Path) -> N
     done = run("inspect", small_folder)
     assert done.exit_code == 0
     assert "2 layers of 16, 2 heads, 80 mels, 3 chunks of context, 1 chunk late" in done.stdout
-    assert "4 blocks of 12, beside it 29 groups of sounds" in done.stdout
+    assert "4 blocks of 12 and 5 letters, beside it 29 groups of sounds" in done.stdout
     assert "numbers as float16" in done.stdout
 
 

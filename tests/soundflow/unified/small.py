@@ -23,6 +23,7 @@ TINY = SmallTowerConfig(
     tagger_channels=2,
     adapter_width=12,
     adapter_ffn=24,
+    letters=5,
     projection=16,
     output_width=12,
 )

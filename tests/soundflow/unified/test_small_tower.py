@@ -137,16 +137,18 @@ def test_before_a_session_lie_zeros() -> None:
     torch.testing.assert_close(later, tower.hear(padded, groups)[:, 1:])
 
 
-def test_a_chunks_vectors_are_pairs_of_positions_and_its_groups() -> None:
+def test_a_chunks_vectors_are_pairs_of_positions_with_their_letters_and_its_groups() -> None:
     tower, pcm = small_tower(), noise(3)
     positions, groups = listen(tower, pcm)
     heard = hear(tower, pcm)
-    assert heard.shape == (3, 10, tower.config.heard_width) == (3, 10, 24 + 29)
+    assert heard.shape == (3, 10, tower.config.heard_width) == (3, 10, 24 + 10 + 29)
     before = torch.zeros(tower.adapter.before, 16)
     adapted = tower.adapter(torch.cat([before, positions])[None])[0]
     torch.testing.assert_close(heard[1, 3, :24], torch.cat([adapted[26], adapted[27]]))
+    letters = tower.speller(adapted[26:28]).softmax(-1)
+    torch.testing.assert_close(heard[1, 3, 24:34], letters.flatten())
     for vector in heard[2]:
-        torch.testing.assert_close(vector[24:], groups[2])
+        torch.testing.assert_close(vector[34:], groups[2])
 
 
 def test_foreign_bytes_are_not_a_state() -> None:

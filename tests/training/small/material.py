@@ -18,7 +18,7 @@ from training.learning.network import Network
 from training.learning.saving import write_network
 from training.small import alphabet
 
-TOWER = small.TINY
+TOWER = replace(small.TINY, letters=1 + len(alphabet.LETTERS))
 DECODER = replace(small.DECODER, vocabulary=alphabet.vocabulary())
 WORDS = ("hello", "world", "the quick brown fox", "it's raining", "over lazy dogs", "jump again")
 SPEECH, HELP = "real-time ASR", "proactive response"

@@ -58,7 +58,8 @@ def test_each_stage_changes_what_it_is_to_teach_and_nothing_else(unbroken: Path)
     changed = {name for name, weight in ears.items() if not torch.equal(weight, start[name])}
     assert changed
     loud = "encoder.proj.0.weight"
-    assert all(name.startswith("encoder.adapter.") for name in changed - {loud})
+    spells = ("encoder.adapter.", "encoder.speller.")
+    assert all(name.startswith(spells) for name in changed - {loud})
     adapted = 2 * TOWER.adapter_width
     assert torch.equal(ears[loud][:, :adapted], start[loud][:, :adapted])
     model = weights(last(unbroken))
