@@ -81,8 +81,15 @@ def verdicts(reports: Reports) -> list[Verdict]:
 
 
 def defaults(judged: Sequence[Verdict]) -> dict[Ability, str]:
-    """Return which model is to be the default for which ability."""
-    return {each.task.decides: each.best for each in judged if each.task.decides}
+    """Return which model is to be the default for which ability.
+
+    It is the first named, unless another is better by more than chance: with its interval apart.
+    """
+    return {
+        each.task.decides: each.best if each.clear else next(iter(each.figures))
+        for each in judged
+        if each.task.decides
+    }
 
 
 def side_by_side(reports: Reports) -> Iterator[tuple[str, str, Mapping[str, Figure]]]:

@@ -21,10 +21,13 @@ def test_more_accuracy_and_fewer_errors_are_better() -> None:
     warning, transcription = verdicts(reports)
     assert (warning.best, warning.clear) == ("one", True)
     assert (transcription.best, transcription.clear) == ("other", False)  # 0.3 to 0.35 is in both
-    assert defaults([warning, transcription]) == {
-        Ability.PROACTIVE: "one",
-        Ability.TRANSCRIBE: "other",
-    }
+
+
+def test_a_default_gives_way_to_what_is_better_by_more_than_chance() -> None:
+    worse, better = warned(0.7, 0.6, 0.79), warned(0.9, 0.8, 0.95)
+    a_little = verdicts({"one": [worse, wrote(0.4, 0.3, 0.5)], "other": [wrote(0.1, 0.05, 0.35)]})
+    assert defaults(a_little) == {Ability.PROACTIVE: "one", Ability.TRANSCRIBE: "one"}
+    assert defaults(verdicts({"one": [worse], "other": [better]})) == {Ability.PROACTIVE: "other"}
 
 
 def test_who_was_not_measured_is_not_better_and_of_equals_the_first_is() -> None:
