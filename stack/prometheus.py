@@ -17,6 +17,7 @@ SCRAPE_INTERVAL = "2s"
 # Dashboards and alerts tell platforms apart by it, as Kubernetes' namespace does.
 LABELS: Mapping[str, str] = {"namespace": "soundflow"}
 CHECK_TIMEOUT_S = 2.0
+QUERY_TIMEOUT_S = 10.0  # on a machine where all else runs too
 
 
 def locate() -> Path:
@@ -92,7 +93,7 @@ class PrometheusServer(Server):
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
         """Return what an expression is now: the labels and value of each of its series."""
         url = f"{self.url}/api/v1/query?{urlencode({'query': expression})}"
-        with urlopen(url, timeout=CHECK_TIMEOUT_S) as answer:
+        with urlopen(url, timeout=QUERY_TIMEOUT_S) as answer:
             series = json.load(answer)["data"]["result"]
         return [(one["metric"], float(one["value"][1])) for one in series]
 
