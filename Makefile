@@ -45,7 +45,7 @@ up: $(if $(filter cascade,$(MODEL)),models) stack-fetch ## start the whole platf
 rollout: ## have the platform that is up change over to CHECKPOINT=FOLDER while calls go on
 	@$(BIN)/python -m stack.rollout $(CHECKPOINT)
 
-rollout-check: stack-fetch ## roll out under eight calls on a whole platform: nothing lost, nothing twice; 4 minutes
+rollout-check: models stack-fetch ## roll out under eight calls on a whole platform: nothing lost, nothing twice; 4 minutes
 	@$(BIN)/pytest tests/cluster/rollout_check.py
 
 ps: ## show every part of it: state, health, ports

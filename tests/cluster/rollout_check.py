@@ -15,7 +15,9 @@ import pytest
 from bench.caller import Call, call
 from services.core.generated.soundflow.v1 import stream_pb2 as pb
 from services.core.wire import DECISIONS
+from soundflow.checkpoint.folder import TOKENIZER
 from soundflow.checkpoint.shipped import locate_shipped
+from soundflow.checkpoint.start import write_start as write_small_start
 from stack.parts import Parts
 from stack.platform import Platform, marked
 from stack.rollout import roll_out_on
@@ -25,6 +27,8 @@ from tests.cluster.platform import CLUSTER, Cluster
 from tests.end_to_end.recordings import PROMPTS, joined, prompt
 from tests.training.tiny import write_start
 from tests.waiting import until
+from training.small import alphabet
+from training.small.recipe import DECODER
 
 pytestmark = CLUSTER
 
@@ -36,17 +40,19 @@ WITHIN_US = 10_000_000  # of audio, from the first session that has changed over
 
 
 @pytest.fixture(params=["random", "trained"])
-def new(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """The checkpoint that is rolled out."""
-    if request.param == "trained":
-        return locate_shipped("small", tmp_path)
-    return write_start(tmp_path / "new", seed=2)
+def checkpoints(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path]:
+    """The checkpoint that is served, and the one that is rolled out: of one shape."""
+    if request.param == "random":
+        return write_start(tmp_path / "old", seed=1), write_start(tmp_path / "new", seed=2)
+    trained = locate_shipped("small", tmp_path)
+    began = (tmp_path / "old", trained / TOKENIZER, alphabet.control_tokens(), DECODER)
+    return write_small_start(*began), trained
 
 
 @pytest.fixture
-def small_cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """A platform of a random checkpoint: two decoders, one of all else."""
-    checkpoint = write_start(tmp_path / "old", seed=1)
+def small_cluster(checkpoints: tuple[Path, Path], tmp_path: Path) -> Iterator[Cluster]:
+    """A platform of the first checkpoint: two decoders, one of all else."""
+    checkpoint, _ = checkpoints
     settings = StackSettings(tmp_path / "stack", model=str(checkpoint), encoders=1)
     platform = Platform(Parts(settings.on_free_ports()))
     platform.up(print)
@@ -56,8 +62,9 @@ def small_cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 
 async def test_eight_calls_change_over_to_a_new_checkpoint(
-    small_cluster: Cluster, new: Path
+    small_cluster: Cluster, checkpoints: tuple[Path, Path]
 ) -> None:
+    _, new = checkpoints
     parts = small_cluster.platform.parts
     speech = joined(*(prompt(name) for name in PROMPTS))
     audio = (np.tile(speech, 10)[: 60 * 16_000] * 32767).astype(np.int16)
