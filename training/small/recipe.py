@@ -10,7 +10,7 @@
 
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -75,7 +75,7 @@ class Recipe:
     batch: int = SMALL.batch
     every: int = 250
     seed: int = 0
-    tower: SmallTowerConfig = field(default_factory=SmallTowerConfig)
+    tower: SmallTowerConfig = SmallTowerConfig(letters=1 + len(alphabet.LETTERS))
     decoder: DecoderConfig = DECODER
 
     @property
