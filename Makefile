@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 REPLICAS ?= 1
+WORKERS  ?= 4
 MODEL    ?= cascade
 STREAMS  ?= 500
 CORPUS   ?= data/corpus
@@ -54,9 +55,9 @@ ps: ## show every part of it: state, health, ports
 down: ## end all of it
 	@$(BIN)/python -m stack down
 
-test: models ## run every test that this machine can run
+test: models ## run every test that this machine can run, WORKERS=4 at a time
 	@$(BIN)/python -m stack fetch --where-possible
-	$(BIN)/pytest --durations=20
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --durations=20
 
 check: install protos-check ## format, lint, types, protobuf, models, chart: all that needs no test run
 	$(BIN)/ruff format --diff .

@@ -19,7 +19,7 @@ from soundflow.models import Model
 from stack import fetch
 from stack.fetch import NEEDS
 
-pytest_plugins = ["tests.cluster.servers", "tests.cluster.platform"]
+pytest_plugins = ["tests.cluster.servers", "tests.cluster.platform", "tests.lanes"]
 
 
 @cache

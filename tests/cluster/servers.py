@@ -1,5 +1,6 @@
 """Real servers for tests, each started when a test first asks, and stopped with the test run."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import pytest
 from stack.kafka import KafkaServer
 from stack.redis import RedisServer
 from stack.triton import TritonServer
+
+# Java's second compiler repays its work after minutes, which no broker of a test lives to see.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
 MODEL_REPOSITORY = Path(__file__).parents[2] / "model_repo"
 

@@ -20,7 +20,7 @@ def test_a_session_that_was_served_is_a_success(reason: CloseReason) -> None:
 
 
 @pytest.mark.parametrize(
-    "reason", set(CloseReason) - {CloseReason.COMPLETE, CloseReason.CLOSED_BY_CALLER}
+    "reason", sorted(set(CloseReason) - {CloseReason.COMPLETE, CloseReason.CLOSED_BY_CALLER})
 )
 def test_every_other_reason_is_a_failure_that_says_why(reason: CloseReason) -> None:
     with pytest.raises(CliError):
