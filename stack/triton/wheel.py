@@ -5,6 +5,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from uv import find_uv_bin
+
 from stack import command
 from stack.cache import Fetched, Report
 from stack.errors import FetchFailed, Missing
@@ -56,13 +58,20 @@ def _install(report: Report, folder: Path) -> None:
     python = folder / "venv" / "bin" / "python"
     venv = [sys.executable, "-m", "venv", str(folder / "venv")]
     command.run("triton", venv, into=folder, report=report)
-    pip = [
-        *(str(python), "-m", "pip", "install", "--quiet", "--no-input", "--no-compile"),
-        *("--disable-pip-version-check", "--no-cache-dir", "--only-binary=:all:"),
-        *("--require-hashes", "--requirement", str(LOCK)),
-    ]
-    # Downloads pass through this folder, so that one sees them come.
-    command.run("triton", pip, into=folder, report=report, environment={"TMPDIR": str(folder)})
+    locked = ["--only-binary=:all:", "--require-hashes", "--requirement", str(LOCK)]
+    # uv links to what it has fetched before, so that PyTorch is on the disk once for all.
+    uv = [find_uv_bin(), "pip", "install", "--quiet", "--system-certs", "--python", str(python)]
+    try:
+        command.run("triton", [*uv, *locked], into=folder, report=report)
+    except FetchFailed as error:
+        report(f"{error}\ntriton: pip tries it now, which may know of another index")
+        pip = [
+            *(str(python), "-m", "pip", "install", "--quiet", "--no-input", "--no-compile"),
+            *("--disable-pip-version-check", "--no-cache-dir"),
+        ]
+        # Downloads pass through this folder, so that one sees them come.
+        through = {"TMPDIR": str(folder)}
+        command.run("triton", [*pip, *locked], into=folder, report=report, environment=through)
     (site_packages(folder) / "pythonpath.pth").write_text(f"{PYTHONPATH}\n")
     _join_backend(folder)
 
