@@ -27,7 +27,7 @@ def lane(nodeid: str) -> str:
     return next((folder for folder in SHARING_SERVERS if module.startswith(folder)), module)
 
 
-class Lanes(LoadScopeScheduling):
+class Lanes(LoadScopeScheduling):  # type: ignore[misc]  # xdist is not typed
     """Gives each process a lane after the other, those with the most tests first."""
 
     def _split_scope(self, nodeid: str) -> str:

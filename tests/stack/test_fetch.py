@@ -80,6 +80,27 @@ def test_a_python_that_can_make_no_environment_is_told(
     assert "ensurepip is not available" in told.output
 
 
+@pytest.mark.usefixtures("bare")
+def test_where_uv_fails_pip_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uv, python = tmp_path / "uv", tmp_path / "python"
+    uv.write_text("#!/bin/sh\necho uv knows no index; exit 2\n")
+    # A Python whose environments hold nothing but itself.
+    python.write_text(
+        "#!/bin/sh\n"
+        'if [ "$2" = venv ]; then /bin/mkdir -p "$3/bin"; /bin/cp "$0" "$3/bin/python"; exit; fi\n'
+        'echo "asked: $*"; exit 1\n'
+    )
+    for program in (uv, python):
+        program.chmod(0o755)
+    monkeypatch.setattr("stack.triton.wheel.find_uv_bin", lambda: str(uv))
+    monkeypatch.setattr(sys, "executable", str(python))
+    told = CliRunner().invoke(app, ["fetch", "triton"])
+    assert told.exit_code == 1
+    assert "uv knows no index" in told.output
+    assert "asked: -m pip install" in told.output
+    assert "--require-hashes" in told.output
+
+
 def test_a_command_that_fails_says_why(tmp_path: Path) -> None:
     failing = [sys.executable, "-c", "raise SystemExit('no such version')"]
     with pytest.raises(FetchFailed, match="no such version"):
