@@ -7,7 +7,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from bench.engine_batch import Compared, compare_engine, compare_model, make_model
+from bench.engine_batch import Compared, Took, compare_engine, compare_model, make_model
 from bench.gpu import PUBLISHED, SMALL, Bench, chunk_flop, keeps, lines
 from bench.paced import Seen
 from bench.scripted_sessions import ScriptedSessions
@@ -55,7 +55,7 @@ def test_live_sessions_are_searched_for_and_one_in_five_speaks() -> None:
 def test_together_and_one_by_one_do_the_same_work() -> None:
     model = make_model(512)
     compared = compare_model(model, sessions=3, rounds=2)
-    assert (len(compared.together_ms), len(compared.one_by_one_ms)) == (2, 2)
+    assert (len(compared.together), len(compared.one_by_one)) == (2, 2)
     model.forget()
     before = model.positions
     asyncio.run(compare_engine(model, sessions=3, rounds=2))
@@ -65,4 +65,7 @@ def test_together_and_one_by_one_do_the_same_work() -> None:
 
 
 def test_the_ratio_is_the_median_of_neighbours() -> None:
-    assert Compared("", 1, [1.0, 2.0, 1.0], [3.0, 10.0, 4.0]).ratio == 4.0
+    together = [Took(1.0, 1.0), Took(2.0, 1.0), Took(1.0, 2.0)]
+    one_by_one = [Took(3.0, 6.0), Took(10.0, 5.0), Took(4.0, 4.0)]
+    compared = Compared("", 1, 1, together, one_by_one)
+    assert (compared.ratio, compared.processor_ratio) == (4.0, 5.0)

@@ -60,6 +60,9 @@ def config_for(secured: SecuredKafka, protocol: str, **settings: Any) -> KafkaCo
 
 
 @pytest.mark.kafka
+@pytest.mark.filterwarnings(  # kafka-python leaves a connection that it still makes when it ends
+    "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
+)
 @each_way_in
 async def test_every_client_comes_in(secured: SecuredKafka, protocol: str, mechanism: str) -> None:
     prefix = f"{protocol}-{mechanism}"
