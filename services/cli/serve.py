@@ -12,6 +12,7 @@ from services.cli.models import ready_model
 from services.ingestion.config import IngestionConfig
 from services.ingestion.servers import Addresses
 from services.serve import serve
+from soundflow.serving.heap import freeze_heap
 
 LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
@@ -35,5 +36,6 @@ def _check_free(host: str, port: int, *, option: str) -> None:
 
 
 def _announce(addresses: Addresses) -> None:
+    freeze_heap()
     typer.echo(f"SoundFlow listens. Console: {addresses.http}  gRPC: {addresses.grpc}")
     typer.echo("Ctrl-C ends it.")

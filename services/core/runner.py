@@ -14,6 +14,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from soundflow.serving.heap import freeze_heap
+
 log = logging.getLogger(__name__)
 
 
@@ -50,6 +52,7 @@ def run(name: str, serve: Serve) -> None:
     logging.basicConfig(
         level=config.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    freeze_heap()
     sys.exit(uvloop.run(_run(name, serve, config)))
 
 

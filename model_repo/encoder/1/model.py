@@ -9,6 +9,7 @@ import triton_python_backend_utils as pb_utils
 from soundflow.models import load_encoder
 from soundflow.serving.encoder_batch import INPUTS, EncoderBatch
 from soundflow.serving.guard import Guard
+from soundflow.serving.heap import freeze_heap
 from soundflow.serving.settings import ModelSettings
 from soundflow.serving.versions import model_of
 
@@ -23,6 +24,7 @@ class TritonPythonModel:
         self._batch = EncoderBatch(load_encoder(model, settings.around()))
         self._batch.warm_up()
         self._guard = Guard()
+        freeze_heap()
 
     def execute(
         self, requests: Sequence[pb_utils.InferenceRequest]
