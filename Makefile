@@ -12,6 +12,9 @@ MODELS   ?= cascade small
 PROTOS := $(wildcard protos/soundflow/v1/*.proto)
 STUBS  := services/core/generated
 
+# Many processes start here: none is to compile what another has.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install models run demo listen test check format protos protos-check protos-release lock \
         helm-lint helm-server-check helm-schema stack-fetch export rollout rollout-check \

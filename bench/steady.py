@@ -127,7 +127,7 @@ async def _send(transport: WSTransport, caller: "Caller", first_due_s: float) ->
         now_s = time.monotonic()
         caller.sent_s.append(now_s)
         transport.send(WSMsgType.BINARY, frame)
-        if due_s >= caller.window.begins_s:
+        if now_s >= caller.window.begins_s:
             caller.seen.chunks += 1
             caller.seen.late += now_s - due_s > LATE_S
     transport.send(WSMsgType.TEXT, ENDING)

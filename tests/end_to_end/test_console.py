@@ -156,11 +156,11 @@ async def test_a_file_that_is_no_audio_is_explained(browser: Browser, tmp_path: 
 async def test_a_full_server_is_explained(browser: Browser, recording: Path) -> None:
     async with (
         running(max_sessions=1, retry_after_s=7) as platform,
-        platform.stream() as taken,
         console(browser, platform.addresses.http) as page,
+        platform.stream() as taken,
     ):
-        await taken.until("session.opened")
         await page.choose(recording)
+        await taken.until("session.opened")
         await page.start()
         await page.reports("The server is busy")
         await page.reports("Start again in 7 s")

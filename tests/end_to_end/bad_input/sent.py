@@ -35,5 +35,6 @@ async def task(
     form.add_field("spec", json.dumps(spec))
     form.add_field("file", io.BytesIO(file), filename="recording.wav")
     url = f"{served.addresses.http}/v1/tasks"
-    async with served.http.post(url, data=form, headers=LIVE if live else {}) as response:
+    headers, timeout = LIVE if live else {}, aiohttp.ClientTimeout(total=None)
+    async with served.http.post(url, data=form, headers=headers, timeout=timeout) as response:
         yield response

@@ -1,5 +1,6 @@
 """Callers who send nothing for a while, or an hour of silence."""
 
+import pytest
 from aiohttp import WSCloseCode
 
 from tests.end_to_end.bad_input.sent import silent_flac, task
@@ -32,6 +33,7 @@ async def test_a_sender_that_stays_silent_is_closed_as_idle() -> None:
 
 
 @MINUTES
+@pytest.mark.timeout(900)
 async def test_an_hour_of_silence_is_nine_thousand_decisions(served: Running) -> None:
     async with task(served, silent_flac(hours=1), live=True) as response:
         decided = silent = 0

@@ -20,6 +20,7 @@ from stack.redis import RedisServer
 from tests.services.state.conftest import expired_in
 from tests.services.state.racer import CAPACITY, RACERS
 from tests.services.state.test_session_store import RECORD, close, numbered, take_over
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.redis
 
@@ -154,16 +155,16 @@ async def test_an_update_is_one_round_trip(replicas: Replicas) -> None:
 
 
 async def test_an_expired_session_is_given_to_one_process(replicas: Replicas) -> None:
-    stores = [replicas.store(lease_s=0.3) for _ in range(4)]
+    stores = [replicas.store(lease_s=2) for _ in range(4)]
     for number in range(50):
         await stores[0].create(numbered(number))
-    taken = await asyncio.gather(*(expired_in(store, 0.5) for store in stores))
+    taken = await asyncio.gather(*(expired_in(store, 2.3) for store in stores))
     assert sum(len(one) for one in taken) == 50
     assert set().union(*taken) == {f"s-{number}" for number in range(50)}
 
 
 async def test_ten_thousand_sessions_leave_no_key(replicas: Replicas) -> None:
-    store = replicas.store(capacity=40, closed_kept_s=2, lease_s=0.5)
+    store = replicas.store(capacity=40, closed_kept_s=2, lease_s=0.5, redis_timeout_s=DEADLINE_S)
 
     async def open_and_close(session_id: str) -> None:
         await store.create(dataclasses.replace(RECORD, session_id=session_id))
