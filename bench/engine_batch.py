@@ -77,14 +77,16 @@ class Compared:
     @property
     def ratio(self) -> float:
         """How many times as fast together is: the median of neighbouring rounds."""
-        pairs = zip(self.one_by_one, self.together, strict=True)
-        return median(alone.wall_ms / together.wall_ms for alone, together in pairs)
+        return self._ratio(lambda took: took.wall_ms)
 
     @property
     def processor_ratio(self) -> float:
         """How many times as much of the processor one at a time takes."""
+        return self._ratio(lambda took: took.processor_ms)
+
+    def _ratio(self, ms: Callable[[Took], float]) -> float:
         pairs = zip(self.one_by_one, self.together, strict=True)
-        return median(alone.processor_ms / together.processor_ms for alone, together in pairs)
+        return median(ms(alone) / ms(together) for alone, together in pairs)
 
 
 def make_model(vocabulary: int) -> ScriptedSessions:

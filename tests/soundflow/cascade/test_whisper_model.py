@@ -22,13 +22,14 @@ from soundflow.cascade.whisper_model import (
     compression_ratio,
 )
 from soundflow.frontend import HOP_SAMPLES, Array, Carry, whisper_log_mel, whisper_mel
-from training.evaluation.words import word_errors
 
 PROMPTS = Path(__file__).parents[2] / "data" / "prompts"
 TEXTS = {
     "agent-pass": "please enter your password followed by the pound key",
     "conf-invalid": "that is not a valid conference number please try again",
 }
+# Processors differ in how they round int8, and these two words are nearly as likely there.
+WITH_AMX = {("agent-pass", 5): "please enter a password followed by the pound key"}
 
 Models = tuple[WhisperModel, WhisperModel]
 
@@ -52,9 +53,7 @@ def test_a_prompt_is_transcribed_once_and_whole(
 ) -> None:
     for model in whisper_models:
         [transcript] = model.transcribe([Window(frames(name), beam=beam)])
-        words = plain(transcript.text).split()
-        # Processors differ in how they round int8: with AMX, “your password” is “a password”.
-        assert word_errors(TEXTS[name].split(), words) <= 1
+        assert plain(transcript.text) in {TEXTS[name], WITH_AMX.get((name, beam))}
         assert is_believable(transcript, SPEECH)
 
 
