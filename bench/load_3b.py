@@ -33,6 +33,7 @@ from soundflow.checkpoint.weights import INDEX
 from soundflow.unified.audio_tower import AudioTower, EncoderConfig
 from soundflow.unified.config import DecoderConfig
 from soundflow.unified.transformer import LanguageModel
+from soundflow.unified.weightless import without_weights
 
 RESULTS = Path(__file__).parent / "results" / "load_3b.json"
 SHARDS = 4
@@ -55,7 +56,7 @@ class Loaded:
 
 def write_checkpoint(folder: Path, encoder: EncoderConfig, decoder: DecoderConfig) -> None:
     """Write random weights as they are published, never more than a shard in memory."""
-    with torch.device("meta"):
+    with without_weights():
         tower, model = shapes_of(AudioTower(encoder)), shapes_of(LanguageModel(decoder))
     torch.manual_seed(1)
     torch.save(dict(_random(tower)), folder / published.ENCODER)

@@ -8,13 +8,16 @@ DEADLINE_S = 30.0  # a machine may be busy with other things; nothing waits for 
 
 
 async def until(
-    condition: Callable[[], bool | Awaitable[bool]], *, within_s: float = DEADLINE_S
+    condition: Callable[[], bool | Awaitable[bool]],
+    *,
+    within_s: float = DEADLINE_S,
+    every_s: float = 0.002,
 ) -> None:
     """Return once the condition holds; TimeoutError names it where it never does."""
     try:
         async with asyncio.timeout(within_s):
             while not await _now(condition):  # noqa: ASYNC110 - not all that is awaited has an event
-                await asyncio.sleep(0.002)
+                await asyncio.sleep(every_s)
     except TimeoutError:
         name = getattr(condition, "__qualname__", repr(condition))
         raise TimeoutError(f"still not so after {within_s} s: {name}") from None

@@ -19,6 +19,7 @@ from soundflow.checkpoint.placing import Part, shapes_of
 from soundflow.checkpoint.weights import INDEX
 from soundflow.unified.towers import tower_of
 from soundflow.unified.transformer import LanguageModel
+from soundflow.unified.weightless import without_weights
 
 SHARD_BYTES = 2_000_000_000
 
@@ -38,7 +39,7 @@ def convert(
     dtype: None = as it is stored. ModelMissing, ModelDamaged, CacheUnwritable.
     """
     source.verify()
-    with torch.device("meta"):
+    with without_weights():
         encoder, decoder = tower_of(source.encoder_config), LanguageModel(source.decoder_config)
     tensors = chain(
         _renamed(own.ENCODER, source.encoder, encoder),

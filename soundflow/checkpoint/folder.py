@@ -17,6 +17,7 @@ from soundflow.unified.quantised import WeightFormat
 from soundflow.unified.tokens import ControlTokens, TextTokens
 from soundflow.unified.towers import Tower, TowerConfig, tower_of
 from soundflow.unified.transformer import LanguageModel
+from soundflow.unified.weightless import without_weights
 
 TOKENIZER = "tokenizer.json"
 
@@ -46,7 +47,7 @@ class Checkpoint:
 
     def make_encoder(self, dtype: torch.dtype | None = None, device: str = "cpu") -> Tower:
         """Return the audio tower with its weights. dtype: None = as they are stored."""
-        with torch.device("meta"):
+        with without_weights():
             tower = tower_of(self.encoder_config)
         self.load_encoder(tower, dtype, device)
         return tower.to(device, next(tower.parameters()).dtype)
@@ -58,7 +59,7 @@ class Checkpoint:
         weights: WeightFormat = WeightFormat.FLOAT,
     ) -> LanguageModel:
         """Return the language model with its weights. dtype: None = as they are stored."""
-        with torch.device("meta"):
+        with without_weights():
             model = LanguageModel(self.decoder_config, weights=weights)
         self.load_decoder(model, dtype, device)
         return model.to(device)
@@ -77,7 +78,7 @@ class Checkpoint:
 
     def verify(self) -> None:
         """Compare every name, shape and type of both parts, and read the tokeniser."""
-        with torch.device("meta"):
+        with without_weights():
             self.encoder.check(tower_of(self.encoder_config))
             self.decoder.check(LanguageModel(self.decoder_config))
         self.read_tokenizer()

@@ -20,7 +20,7 @@ C = kv_heads x head_width, F = ffn):
 | `norm.weight` | (D,) | |
 | `head.weight` | (V, D) | may be the same tensor as `embedding.weight` |
 
-Made under `torch.device("meta")` it costs nothing; load it piece by piece with
+Made `without_weights()` it costs nothing; load it piece by piece with
 `load_state_dict(piece, strict=False, assign=True)`. It computes in the type of `embedding.weight`.
 """
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 import aiohttp
 
 PIECE_BYTES = 4096
+SEGMENT_BYTES = 536
 AT_ONCE = aiohttp.ClientWSTimeout(ws_close=0.01)  # a broken wire brings no farewell to wait for
 
 
@@ -54,6 +55,8 @@ class Wire:
             return
         away = socket.socket()
         away.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PIECE_BYTES)
+        # The server's buffer has room for a number of segments, which locally have 64 KB each.
+        away.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT_BYTES)
         away.setblocking(False)
         await asyncio.get_running_loop().sock_connect(away, (self._host, self._server_port))
         server_reader, server_writer = await asyncio.open_connection(sock=away, limit=PIECE_BYTES)

@@ -7,6 +7,7 @@ import torch
 from soundflow.unified.config import DecoderConfig
 from soundflow.unified.quantised import WeightFormat
 from soundflow.unified.transformer import LanguageModel
+from soundflow.unified.weightless import without_weights
 from tests import golden
 
 # The published names, and ours.
@@ -45,7 +46,7 @@ def decoder_config() -> DecoderConfig:
 
 def language_model(weights: WeightFormat = WeightFormat.FLOAT) -> LanguageModel:
     """Return the golden decoder, as for inference."""
-    with torch.device("meta"):
+    with without_weights():
         made = LanguageModel(decoder_config(), weights=weights)
     state = {_ours(name): torch.from_numpy(w) for name, w in golden.decoder_weights().items()}
     made.load_state_dict(state, assign=True)

@@ -64,7 +64,6 @@ async def test_a_task_whose_caller_is_cut_off_is_given_up() -> None:
 
 
 @MINUTES  # until the buffers are full of events
-@pytest.mark.timeout(900)
 async def test_a_task_whose_caller_goes_dead_is_given_up() -> None:
     await vanish_from_a_task("go_dead")
 
@@ -83,9 +82,8 @@ async def vanish_from_a_task(how: str) -> None:
             assert await response.content.readline() == b"event: session.opened\n"
             opened = json.loads((await response.content.readline()).removeprefix(b"data: "))
             getattr(wire, how)()
-            # A dead caller shows once the buffers towards it are full, however long that takes.
-            closed = await served.closed_for(opened["session_id"], within_s=600)
-            assert closed == "client_gone"
+            # A dead caller shows once the buffers towards it are full.
+            assert await served.closed_for(opened["session_id"], within_s=120) == "client_gone"
             await served.all_freed(but=1)
 
 

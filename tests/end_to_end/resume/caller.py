@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import aiohttp
@@ -29,7 +30,7 @@ class Caller:
     position: int = 0  # in bytes
     resumed_at: list[int] = field(default_factory=list)
 
-    @property
+    @cached_property
     def recording(self) -> bytes:
         return tone(chunks=self.chunks * self.channels)
 

@@ -2,8 +2,7 @@
 
 import asyncio
 import secrets
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -14,6 +13,7 @@ from services.state.memory import MemorySessionStore
 from services.state.port import SessionStore
 from services.state.redis import RedisConfig, RedisSessionStore
 from stack.redis import RedisServer
+from tests.waiting import until
 
 LEASE_S = 0.6
 
@@ -26,15 +26,28 @@ def redis_config(
     )
 
 
-async def expired_in(store: SessionStore, seconds: float) -> dict[str, int]:
-    """Ask for expired sessions again and again, as a replica does; return all that it was given."""
+async def expired(
+    *stores: SessionStore, count: int, renewed: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """Ask for expired sessions again and again, as replicas do; return the first that are given.
+
+    However long it takes: a lease ends no earlier than it says, but later on a busy machine.
+
+    Args:
+        count: So many are waited for, and no more may be given with them.
+        renewed: Sessions whose holders are there, by their epochs.
+    """
     taken: dict[str, int] = {}
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        given = await store.expired()
-        assert not taken.keys() & given.keys()
-        taken.update(given)
-        await asyncio.sleep(0.05)
+
+    async def enough() -> bool:
+        assert not await stores[0].renew(renewed or {})
+        for given in await asyncio.gather(*(store.expired() for store in stores)):
+            assert not taken.keys() & given.keys()
+            taken.update(given)
+        return len(taken) >= count
+
+    await until(enough, every_s=0.05)
+    assert len(taken) == count
     return taken
 
 

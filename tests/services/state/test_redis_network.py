@@ -19,7 +19,7 @@ from services.state.port import SessionRecord
 from services.state.redis import RedisConfig, RedisSessionStore
 from stack.ports import CHOICE, free_ports
 from stack.redis import RedisServer
-from tests.services.state.conftest import expired_in
+from tests.services.state.conftest import expired
 from tests.services.state.lossy_proxy import Loss, LossyProxy, lossy
 from tests.services.state.test_session_store import RECORD, close, numbered, take_over, unwritten
 from tests.waiting import until
@@ -212,7 +212,7 @@ async def test_a_cluster_spreads_the_records(cluster: list[Node]) -> None:
     await asyncio.gather(*(store.update(f"s-{number}", more) for number in range(90)))
     store._kept_since_s = float("-inf")
     assert await store.renew(dict.fromkeys((f"s-{number}" for number in range(90)), 0)) == set()
-    assert len(await expired_in(store, 0.7)) == 90
+    await expired(store, count=90)
     for number in range(90):
         await store.update(f"s-{number}", close, epoch=0)
     await store.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import time
 from collections.abc import Callable
 
 import pytest
@@ -11,7 +12,7 @@ from services.core.errors import Overloaded, SessionExists, SessionUnknown
 from services.state.memory import MemorySessionStore
 from services.state.port import Fenced, SessionRecord, SessionStore
 from soundflow.interaction import Ability, Kind, OpenTurn, PastTurn, SessionSpec
-from tests.services.state.conftest import LEASE_S, expired_in
+from tests.services.state.conftest import LEASE_S, expired
 
 RECORD = SessionRecord(
     "s-1",
@@ -153,30 +154,29 @@ async def test_only_the_newest_holder_can_renew(store: SessionStore) -> None:
 async def test_a_session_that_nobody_renews_expires(store: SessionStore) -> None:
     for number in range(3):
         await store.create(numbered(number))
-    assert await store.expired() == {}
-    for _ in range(6):
-        await asyncio.sleep(LEASE_S / 4)
-        assert await store.renew({"s-0": 0}) == frozenset()
-    assert await store.expired() == {"s-1": 0, "s-2": 0}
+    began = time.monotonic()
+    assert await expired(store, count=2, renewed={"s-0": 0}) == {"s-1": 0, "s-2": 0}
+    assert time.monotonic() - began > LEASE_S - 0.1
     assert await store.expired() == {}  # they are given to one caller
 
 
 async def test_what_its_taker_does_not_close_is_given_out_again(store: SessionStore) -> None:
     for number in range(2):
         await store.create(numbered(number))
-    assert await expired_in(store, LEASE_S * 1.5) == {"s-0": 0, "s-1": 0}
+    assert await expired(store, count=2) == {"s-0": 0, "s-1": 0}
     await store.update("s-0", close)
-    assert await expired_in(store, LEASE_S * 1.2) == {"s-1": 0}
+    assert await expired(store, count=1) == {"s-1": 0}
 
 
 async def test_whoever_resumes_an_expired_session_keeps_it(store: SessionStore) -> None:
     await store.create(RECORD)
-    taken = await expired_in(store, LEASE_S * 1.5)
+    taken = await expired(store, count=1)
     await store.update("s-1", take_over)
     with pytest.raises(Fenced):
         await store.update("s-1", close, epoch=taken["s-1"])
-    assert await expired_in(store, LEASE_S * 0.6) == {}
-    assert await expired_in(store, LEASE_S * 0.8) == {"s-1": 1}
+    resumed = time.monotonic()
+    assert await expired(store, count=1) == {"s-1": 1}
+    assert time.monotonic() - resumed > LEASE_S - 0.1
 
 
 async def test_updates_side_by_side_lose_nothing(store: SessionStore) -> None:

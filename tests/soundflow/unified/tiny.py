@@ -10,6 +10,7 @@ from soundflow.unified.config import DecoderConfig
 from soundflow.unified.pages import PagedCache
 from soundflow.unified.quantised import WeightFormat
 from soundflow.unified.transformer import LanguageModel
+from soundflow.unified.weightless import without_weights
 
 CONFIG = DecoderConfig(
     layers=3,
@@ -37,7 +38,7 @@ def threads(number: int) -> Iterator[None]:
 def weights(seed: int = 0, config: DecoderConfig = CONFIG) -> dict[str, Tensor]:
     """Return random weights, of a size that keeps logits and scores of the order of 1."""
     chance = torch.Generator().manual_seed(seed)
-    with torch.device("meta"):
+    with without_weights():
         shapes = {name: w.shape for name, w in LanguageModel(config).state_dict().items()}
     made = {}
     for name, shape in shapes.items():
@@ -58,7 +59,7 @@ def model(
     kept_as: WeightFormat = WeightFormat.FLOAT,
 ) -> LanguageModel:
     """Return a model with these weights."""
-    with torch.device("meta"):
+    with without_weights():
         made = LanguageModel(config, weights=kept_as)
     made.load_state_dict({name: w.to(dtype) for name, w in state.items()}, assign=True)
     return made.eval().requires_grad_(False)
