@@ -17,6 +17,8 @@ from services.ingestion.tasks import Progress
 from soundflow.interaction import SessionSpec
 
 CONNECT_S = 10.0
+# Longer than a platform waits for its parts before it says so; while it works it writes meanwhile.
+SILENT_S = 90.0
 LONGEST_LINE_BYTES = 1 << 20
 
 
@@ -26,7 +28,7 @@ async def task_on_server(
 ) -> AsyncIterator[AsyncIterator[CallerEvent | Progress]]:
     """Upload the file; give the events while it is heard. CliError."""
     layout = "split" if split_channels else "mix"
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENT_S)
     async with aiohttp.ClientSession(timeout=timeout, read_bufsize=LONGEST_LINE_BYTES) as http:
         with path.open("rb") as file:
             form = aiohttp.FormData()
@@ -65,5 +67,9 @@ async def _server_sent(lines: aiohttp.StreamReader) -> AsyncIterator[CallerEvent
                 yield Progress(**json.loads(value))
             elif field == "data" and (told := from_json(json.loads(value))):
                 yield told
+    except TimeoutError as error:
+        raise CliError(
+            f"the platform has said nothing for {SILENT_S:g} s: it is gone, or the way to it is"
+        ) from error
     except aiohttp.ClientError as error:
         raise CliError(f"the connection broke before the end: {error}") from error

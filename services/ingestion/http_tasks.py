@@ -3,8 +3,8 @@
 import asyncio
 import json
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Mapping
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeVar
@@ -23,6 +23,7 @@ ReadT = TypeVar("ReadT")
 
 SPEC_BYTES = 64 << 10
 PIECE_BYTES = 256 << 10
+ALIVE = b": at work\n\n"  # a comment: what reads server-sent events ignores it
 
 Running = AsyncGenerator[CallerEvent | Progress]
 
@@ -111,20 +112,38 @@ class TaskFace:
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
         await response.prepare(request)
-        await self._write(response, first)
-        with suppress(SoundFlowError):  # which the caller was told as an event
-            async for item in running:
-                await self._write(response, item)
+        async with self._kept_alive(response):
+            await self._write(response, _server_sent(first))
+            with suppress(SoundFlowError):  # which the caller was told as an event
+                async for item in running:
+                    await self._write(response, _server_sent(item))
         await response.write_eof()
         return response
 
-    async def _write(self, response: web.StreamResponse, item: CallerEvent | Progress) -> None:
-        """Write one server-sent event. ConnectionError when the caller takes nothing any more."""
+    @asynccontextmanager
+    async def _kept_alive(self, response: web.StreamResponse) -> AsyncIterator[None]:
+        """Write comments meanwhile, so that a caller can tell a long wait from a lost platform."""
+
+        async def write() -> None:
+            with suppress(ConnectionError):  # the next event meets it too
+                while True:
+                    await asyncio.sleep(self.ingestion.config.ping_interval_s)
+                    await self._write(response, ALIVE)
+
+        writing = asyncio.create_task(write())
+        try:
+            yield
+        finally:
+            writing.cancel()
+            await asyncio.wait([writing])
+
+    async def _write(self, response: web.StreamResponse, text: bytes) -> None:
+        """Write what was sent. ConnectionError when the caller takes nothing any more."""
         # As long as it takes to find out on the other faces that nobody is there.
         within_s = 2 * self.ingestion.config.ping_interval_s
         try:
             async with asyncio.timeout(within_s):
-                await response.write(_server_sent(item))
+                await response.write(text)
         except TimeoutError:
             raise ConnectionError(f"the caller took nothing for {within_s:g} s") from None
 

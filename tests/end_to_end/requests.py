@@ -38,9 +38,11 @@ def audio(data: bytes) -> api.StreamRequest:
 
 
 def server_sent(body: str) -> list[tuple[str, Event]]:
-    """Take server-sent events apart."""
+    """Take server-sent events apart, but for comments."""
     events = []
     for block in body.strip().split("\n\n"):
+        if block.startswith(":"):
+            continue
         name, data = block.split("\n")
         events.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
     return events

@@ -21,7 +21,7 @@ from soundflow.models import Model
 from soundflow.null import NullDecoder, NullEncoder, NullState
 from tests.end_to_end.places import OWN_MODEL
 from tests.end_to_end.platform import neighbour, running, told, tone
-from tests.end_to_end.requests import form, wav
+from tests.end_to_end.requests import form, server_sent, wav
 from tests.waiting import DEADLINE_S, until
 
 
@@ -139,3 +139,19 @@ async def test_what_is_not_heard_in_time_is_dropped_and_told() -> None:
     assert overruns == [(400, (dropped + 1) * 400, dropped)]
     assert [event["chunk"] for event in stream.of("decision")][:2] == [0, 100]
     assert events[-1] == events[-1] | {"reason": "complete", "chunks": 102}
+
+
+@OWN_MODEL
+async def test_a_task_that_is_long_at_work_says_so_meanwhile() -> None:
+    decoder = HeldDecoder()
+    async with running(Model(NullEncoder(), decoder), ping_interval_s=0.1) as served:
+        url, live = f"{served.addresses.http}/v1/tasks", {"Accept": "text/event-stream"}
+        async with served.http.post(url, data=form(wav(seconds=1)), headers=live) as response:
+            lines = [await response.content.readline() for _ in range(3)]
+            while lines.count(b": at work\n") < 3:
+                lines.append(await response.content.readline())
+            decoder.go_on.set()
+            rest = await response.text()
+    told = [name for name, _ in server_sent(b"".join(lines).decode())]
+    assert told == ["session.opened"]
+    assert [name for name, _ in server_sent(rest)][-1] == "session.closed"
