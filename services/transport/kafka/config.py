@@ -34,6 +34,9 @@ class KafkaConfig(BaseSettings):
     kafka_commit_interval_s: float = Field(default=1, gt=0)
     # How many messages of one topic a process works on at once.
     kafka_in_flight: int = Field(default=4096, ge=1)
+    # And how many it has taken that are not acknowledged: those too that are finished and wait for
+    # an earlier one, such as the first chunk of a long turn of another session.
+    kafka_unacknowledged: int = Field(default=32768, ge=1)
     # While messages wait and none arrives for so long, the consumer hangs and the process ends.
     kafka_stall_s: float = Field(default=30, gt=0)
     # One message may hold back the acknowledgement of those after it for so long.

@@ -41,6 +41,7 @@ class Inbox(Generic[M]):
     """The messages of those partitions of a topic that are assigned to this process.
 
     in_flight: while so many messages are worked on, no more are taken.
+    unacknowledged: nor while so many are, finished ones that wait for an earlier one included.
     written: what of a partition must be kept before a message of it is finished.
     """
 
@@ -52,6 +53,7 @@ class Inbox(Generic[M]):
         bury: Bury,
         *,
         in_flight: int,
+        unacknowledged: int,
         written: Written,
     ) -> None:
         self.name = name
@@ -61,7 +63,8 @@ class Inbox(Generic[M]):
         self._app = app
         self._bury = bury
         self._written = written
-        self._room = asyncio.Semaphore(in_flight)
+        self._hands = asyncio.Semaphore(in_flight)
+        self._room = asyncio.Semaphore(unacknowledged)
         self._prefixes: dict[int, Prefix[Event]] = {}
         # Faust empties its own queues whenever it goes on after a rebalance; with a table to
         # recover, it fetches before that, and what it fetched would be lost.
@@ -72,6 +75,7 @@ class Inbox(Generic[M]):
         """Yield what arrives; bytes that are no message are given up here."""
         while True:
             await self._room.acquire()
+            await self._hands.acquire()
             event = await self._next()
             prefix = self._prefixes.setdefault(event.message.partition, Prefix())
             if prefix.receive(event.message.offset, event):
@@ -80,6 +84,7 @@ class Inbox(Generic[M]):
                 if received is not None:
                     yield received
                 continue
+            self._hands.release()
             self._room.release()
             if not prefix.is_open(event.message.offset):
                 event.ack()
@@ -98,6 +103,8 @@ class Inbox(Generic[M]):
         for partition in self._prefixes.keys() - self.assigned:
             gone = self._prefixes.pop(partition)
             gone.closed = True
+            for _ in range(gone.worked_on()):
+                self._hands.release()
             for _ in range(len(gone)):
                 self._room.release()
 
@@ -134,6 +141,8 @@ class Inbox(Generic[M]):
         return Received(message, partial(self._done, prefix, event), reject)
 
     def _done(self, prefix: Prefix[Event], event: Event) -> None:
+        # It may wait long for its acknowledgement, beside many others.
+        event.value = event.message.value = None
         first = self._written(event.message.partition)
         if first is None:
             self._finish(prefix, event.message.offset)
@@ -150,6 +159,8 @@ class Inbox(Generic[M]):
         first.add_done_callback(finish)
 
     def _finish(self, prefix: Prefix[Event], offset: int) -> None:
+        if prefix.is_worked_on(offset):
+            self._hands.release()
         for event in prefix.finish(offset):
             if self._acknowledges:
                 event.ack()

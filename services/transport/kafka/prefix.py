@@ -51,6 +51,11 @@ class Prefix(Generic[E]):
         """Say whether the message cannot be acknowledged yet."""
         return offset in self._open
 
+    def is_worked_on(self, offset: int) -> bool:
+        """Say whether the message is not finished yet."""
+        entry = self._open.get(offset)
+        return not self.closed and entry is not None and not entry.finished
+
     def finish(self, offset: int) -> list[E]:
         """Take note that a message is finished; return what may be acknowledged now, in order."""
         entry = self._open.get(offset)
@@ -73,5 +78,10 @@ class Prefix(Generic[E]):
         """Return for how long the oldest unfinished message has held back those after it."""
         return monotonic() - self._line[0].received_s if self._line else 0.0
 
+    def worked_on(self) -> int:
+        """Return how many messages are not finished."""
+        return sum(not entry.finished for entry in self._line)
+
     def __len__(self) -> int:
+        """Return how many are not acknowledged, finished or not."""
         return len(self._line)

@@ -177,6 +177,7 @@ class KafkaTransport:
                 self.config.topic(topic.name),
                 bury,
                 in_flight=self.config.kafka_in_flight,
+                unacknowledged=self.config.kafka_unacknowledged,
                 written=_nothing if carried is None else carried.written,
             )
             for topic in self._follows

@@ -162,17 +162,31 @@ async def test_stopping_with_work_in_flight_is_quick(config: KafkaConfig) -> Non
     assert asyncio.get_running_loop().time() - stopping_s < 3
 
 
-async def test_no_more_messages_are_taken_than_may_be_in_flight(kafka: KafkaServer) -> None:
-    transport = member(fresh_config(kafka.brokers, kafka_in_flight=10))
+async def test_no_more_messages_are_taken_than_may_be_in_flight_or_unacknowledged(
+    kafka: KafkaServer,
+) -> None:
+    config = fresh_config(kafka.brokers, kafka_in_flight=5, kafka_unacknowledged=10)
+    transport = member(config)
     async with transport.running():
         topic = transport.topic(wire.SESSIONS)
         for number in range(30):
             await topic.send(said("s", str(number)))
         messages = topic.subscribe(GROUP)
-        received = await take(messages, 10)
-        eleventh = asyncio.create_task(take(messages, 1))
+        received = await take(messages, 5)
+        sixth = asyncio.create_task(take(messages, 1))
+        await asyncio.sleep(0.5)
+        assert not sixth.done()
         for each in received[1:]:  # they wait behind the first for their acknowledgement
             each.done()
+            each.done()  # which frees no second place
+        received += [*await sixth, *await take(messages, 3)]
+        tenth = asyncio.create_task(take(messages, 1))
+        await asyncio.sleep(0.5)
+        assert not tenth.done()
+        received[5].done()
+        received += await tenth
+        eleventh = asyncio.create_task(take(messages, 1))
+        received[6].done()
         await asyncio.sleep(0.5)
         assert not eleventh.done()
         received[0].done()

@@ -23,7 +23,13 @@ async def test_a_service_has_its_time_also_for_the_first_message() -> None:
         raise AssertionError("nothing is taken, so nothing is given up")
 
     inbox: Inbox[Any] = Inbox(
-        app, wire.SESSIONS, config.topic("sessions"), bury, in_flight=1, written=lambda _: None
+        app,
+        wire.SESSIONS,
+        config.topic("sessions"),
+        bury,
+        in_flight=1,
+        unacknowledged=1,
+        written=lambda _: None,
     )
     inbox._queue.put_nowait(b"fetched")
     watchdog = Watchdog(config, [inbox], Reader(config))
