@@ -73,8 +73,9 @@ class InteractionServicer(rpc.InteractionServiceServicer):
     async def Stream(self, requests: AsyncIterator[api.StreamRequest], context: Context) -> None:
         """Hold one call to its end."""
         async with self._errors_told(context):
+            first = await self._first(requests)
             self._ingestion.check_entry()
-            call = await self._open_call(requests)
+            call = self._open_call(first)
 
             async def say(told: CallerEvent) -> None:
                 await context.write(event_to_proto(told))
@@ -113,9 +114,13 @@ class InteractionServicer(rpc.InteractionServiceServicer):
     async def RunTask(self, requests: AsyncIterator[api.RunTaskRequest], context: Context) -> None:
         """Take a file, then hear it."""
         async with self._errors_told(context):
+            first = await self._first(requests)
+            if first.WhichOneof("request") != "open":
+                raise ProtocolBroken("no_open", "the first request of a task must hold `open`")
             self._ingestion.check_room()
+            opening = first.open
             with tempfile.NamedTemporaryFile(prefix="soundflow-") as file:
-                opening = await self._spool(requests, file)
+                await self._spool(requests, file)
                 running = run_task(
                     self._ingestion,
                     spec_from_proto(opening.spec),
@@ -143,9 +148,23 @@ class InteractionServicer(rpc.InteractionServiceServicer):
             metadata.append(("retry-after", str(self._ingestion.config.retry_after_s)))
         await context.abort(_status(error), error.message, tuple(metadata))
 
-    async def _open_call(self, requests: AsyncIterator[api.StreamRequest]) -> Call:
+    async def _first(self, requests: AsyncIterator[RequestT]) -> RequestT:
+        """Wait for the first request; only then can a call be refused.
+
+        A caller whose request cannot be delivered any more is told of that by gRPC, and not why.
+        """
         within_s = self._ingestion.config.open_within_s
-        first = await _first(requests, within_s=within_s)
+        try:
+            async with asyncio.timeout(within_s):
+                return await anext(requests)
+        except StopAsyncIteration:
+            raise ProtocolBroken(
+                "no_open", "there was no request; the first must hold `open`"
+            ) from None
+        except TimeoutError:
+            raise ProtocolBroken("no_open", f"no request came within {within_s:g} s") from None
+
+    def _open_call(self, first: api.StreamRequest) -> Call:
         want: SessionSpec | Sequence[Claim]
         match first.WhichOneof("request"):
             case "open":
@@ -164,13 +183,8 @@ class InteractionServicer(rpc.InteractionServiceServicer):
             split_channels=splits_channels(audio.layout),
         )
 
-    async def _spool(
-        self, requests: AsyncIterator[api.RunTaskRequest], file: IO[bytes]
-    ) -> api.OpenTask:
-        """Write the upload to the file, and return what is to be done with it."""
-        first = await _first(requests, within_s=self._ingestion.config.open_within_s)
-        if first.WhichOneof("request") != "open":
-            raise ProtocolBroken("no_open", "the first request of a task must hold `open`")
+    async def _spool(self, requests: AsyncIterator[api.RunTaskRequest], file: IO[bytes]) -> None:
+        """Write the upload to the file."""
         limit_bytes = self._ingestion.config.max_task_bytes
         size_bytes = 0
         async for request in requests:
@@ -183,7 +197,6 @@ class InteractionServicer(rpc.InteractionServiceServicer):
                 )
             await asyncio.to_thread(file.write, request.data)
         await asyncio.to_thread(file.flush)
-        return first.open
 
 
 @asynccontextmanager
@@ -241,18 +254,6 @@ async def _listen(call: Call, requests: AsyncIterator[api.StreamRequest], contex
 async def _push(call: Call, audio: api.AudioData) -> None:
     timestamp_ms = audio.timestamp_ms if audio.HasField("timestamp_ms") else None
     await call.push(audio.data, timestamp_ms)
-
-
-async def _first(requests: AsyncIterator[RequestT], *, within_s: float) -> RequestT:
-    try:
-        async with asyncio.timeout(within_s):
-            return await anext(requests)
-    except StopAsyncIteration:
-        raise ProtocolBroken(
-            "no_open", "there was no request; the first must hold `open`"
-        ) from None
-    except TimeoutError:
-        raise ProtocolBroken("no_open", f"no request came within {within_s:g} s") from None
 
 
 def _status(error: SoundFlowError) -> grpc.StatusCode:
