@@ -4,6 +4,7 @@ import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -41,14 +42,13 @@ def run(
 
 
 def size_mb(folder: Path) -> int:
-    """Return how much a folder holds."""
-    sizes = []
-    for path in folder.rglob("*"):
-        try:
-            sizes.append(path.lstat().st_size)
-        except FileNotFoundError:  # it was there a moment ago
-            continue
-    return round(sum(sizes) / 1e6)
+    """Return how much a folder holds, in which something writes and removes meanwhile."""
+    size_bytes = 0
+    for inner, _, names in os.walk(folder):  # `rglob` fails where a folder goes
+        for name in names:
+            with suppress(FileNotFoundError):
+                size_bytes += Path(inner, name).lstat().st_size
+    return round(size_bytes / 1e6)
 
 
 def _watch(process: subprocess.Popen[bytes], name: str, into: Path, report: Report) -> None:

@@ -79,7 +79,9 @@ def _errors_at_end(process: subprocess.Popen[str]) -> str | None:
 
 def _watch(folder: Path, total_bytes: int, report_bytes: Callable[[int], None]) -> None:
     """Report how far pip is, by the size of the file it writes: it tells only a terminal."""
-    report_bytes(min(max(map(_size_bytes, folder.rglob("*")), default=0), total_bytes))
+    # Not by `rglob`, which fails where pip removes a folder meanwhile.
+    files = (Path(inner, name) for inner, _, names in os.walk(folder) for name in names)
+    report_bytes(min(max(map(_size_bytes, files), default=0), total_bytes))
 
 
 def _size_bytes(path: Path) -> int:
