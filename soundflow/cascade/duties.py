@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from soundflow.cascade.instructions import Order, understand, understand_spoken
+from soundflow.cascade.instructions import Order, manner, understand, understand_spoken
 from soundflow.cascade.vocabulary import SoundGroup, resolve_sound
 from soundflow.interaction import Ability, SessionSpec
 
@@ -28,6 +28,7 @@ class Duties:
     given: those of the spec; a typed instruction adds to them, and replaces what the instruction
     before it added. A spoken command adds and takes away one by one.
     counted: the sound to count, where one was named that is known.
+    persona: how to talk, in the instruction's own words; "" where it says nothing of that.
     notices: what has to be said about instructions, once each.
     """
 
@@ -70,6 +71,8 @@ class Duties:
         if order is None:
             self._not_understood(text)
             return
+        if Ability.CHAT in self.given | order.start:
+            self.persona = manner(text) or self.persona
         if order.start:
             self.instructed.clear()
         self._follow(order)

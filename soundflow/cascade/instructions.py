@@ -44,6 +44,7 @@ _STOP_ALL = re.compile(
     r"(?:(?:please|now) )*(?:stop|don't|do not|no more|never mind|quit|cancel|pause)"
     r"(?: (?:it|that|this|all|everything|listening|recording|now|please))*"
 )
+_SENTENCES = re.compile(r"(?<=[.;!?])\s+|\n+")
 _CLAUSES = re.compile(r"[.;,!?\n]+|\b(?:and then|and also|and|then|but|also)\b|(?=\bwithout\b)")
 _COUNTED = re.compile(
     r"\b(?:count(?:ing)?|how many(?: times)?|number of)\b\s*"
@@ -86,6 +87,8 @@ _SPOKEN = re.compile(
     r"|switch (?:to|on|off)\s.+)$"
 )
 SPOKEN_WORDS = 9
+# So many ask for an ability, and say nothing of how it is to be done.
+BARE_WORDS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,21 @@ def understand(text: str) -> Order | None:
         source_language=_language(_FROM, lowered),
         target_language=_language(_INTO, lowered),
     )
+
+
+def manner(text: str) -> str:
+    """Return the sentences of a typed instruction that say how to talk, if they are any words.
+
+    Which are those that are not understood, and those about talking alone: “You are the assistant
+    of a bakery. Answer questions about bread.” A bare “answer questions” says nothing of how.
+    """
+    about_talk = " ".join(filter(_is_about_talk, _SENTENCES.split(text.strip())))
+    return about_talk if len(about_talk.split()) > BARE_WORDS else ""
+
+
+def _is_about_talk(sentence: str) -> bool:
+    order = understand(sentence)
+    return order is None or (not order.stop_all and order.start | order.stop == {Ability.CHAT})
 
 
 def understand_spoken(text: str) -> Order | None:

@@ -41,7 +41,37 @@ def test_free_words_tell_a_chat_how_to_talk() -> None:
 
 def test_what_a_chat_is_forbidden_does_not_end_it() -> None:
     for manner in ("Be kind. Do not mention prices.", "Do not talk about prices."):
-        assert Duties.of(spec(manner, Ability.CHAT)).abilities == {Ability.CHAT}
+        duties = Duties.of(spec(manner, Ability.CHAT))
+        assert duties.abilities == {Ability.CHAT}
+        assert duties.persona == manner
+
+
+BAKERY = "You are the assistant of a bakery. Answer questions about bread."
+
+
+@pytest.mark.parametrize(
+    ("instruction", "persona"),
+    [
+        (BAKERY, BAKERY),
+        (f"{BAKERY} Transcribe what is said.", BAKERY),
+        (f"Count the dog barks.\n{BAKERY}", BAKERY),
+        ("Answer questions.", ""),
+        ("Transcribe, and answer my questions.", ""),
+        ("Answer questions. Stop.", ""),
+    ],
+)
+def test_who_asks_for_talk_may_say_how(instruction: str, persona: str) -> None:
+    duties = Duties.of(spec(instruction))
+    assert Ability.CHAT in duties.abilities or "Stop" in instruction
+    assert duties.persona == persona
+
+
+def test_other_tasks_say_nothing_of_how_to_talk() -> None:
+    duties = Duties.of(spec(BAKERY, Ability.CHAT))
+    duties.instruct("Please transcribe everything that is said from now on.")
+    assert duties.persona == BAKERY
+    duties.instruct("Answer like a pirate from now on.")
+    assert duties.persona == "Answer like a pirate from now on."
 
 
 def test_an_instruction_that_only_forbids_is_answered_with_what_can_be_done() -> None:
