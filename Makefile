@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 REPLICAS ?= 1
-WORKERS  ?= 4
+WORKERS  ?= 5
 MODEL    ?= cascade
 STREAMS  ?= 500
 CORPUS   ?= data/corpus
@@ -62,7 +62,7 @@ ps: ## show every part of it: state, health, ports
 down: ## end all of it
 	@$(BIN)/python -m stack down
 
-test: models ## run every test that this machine can run, WORKERS=4 at a time
+test: models ## run every test that this machine can run, WORKERS=5 at a time
 	@$(BIN)/python -m stack fetch --where-possible
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --durations=20
 

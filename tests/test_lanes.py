@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.lanes import lane
+from tests.lanes import lane, leaves_servers
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,11 @@ def test_what_shares_servers_or_a_module_runs_in_one_process(one: str, other: st
 )
 def test_what_shares_nothing_runs_side_by_side(one: str, other: str) -> None:
     assert lane(one) != lane(other)
+
+
+def test_servers_end_where_no_later_test_shares_them() -> None:
+    clustered = "tests/end_to_end/test_a.py::test_b[cluster]"
+    assert leaves_servers(clustered, "tests/end_to_end/test_a.py::test_b[embedded]")
+    assert leaves_servers("tests/cluster/test_a.py::test_b", "tests/training/test_c.py::test_d")
+    assert not leaves_servers(clustered, "tests/end_to_end/cli/test_c.py::test_d[cluster]")
+    assert not leaves_servers("tests/training/test_c.py::test_d", clustered)
