@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from filelock import FileLock
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
@@ -26,6 +27,8 @@ from training.trial import try_out
 PARTS = ("decoder", "encoder")  # the one that holds the weights comes first
 CONFIGURATION = "config.pbtxt"
 KEPT = 3
+LOCK = ".lock"
+ASIDE = ".next-"
 
 
 class RepositoryMisfit(CheckpointError):
@@ -45,24 +48,27 @@ def add(checkpoint: Path, repository: Path, *, kept: int = KEPT) -> int:
     """Put a checkpoint into a repository as its next version, and return the version's number.
 
     It is written aside, loaded from there and tried, and only then put into place; with it there,
-    no more than `kept` versions stay. CheckpointError, RepositoryMisfit and TrialFailed among them.
+    no more than `kept` versions stay. Who else adds one meanwhile waits. CheckpointError,
+    RepositoryMisfit and TrialFailed among them.
     """
     # As a path: a word alone could be the name of a model.
     tensors = with_lengths(tensors_of(str(checkpoint.resolve())))
     configurations = {"decoder": decoder_config(tensors), "encoder": encoder_config(tensors)}
     for part in PARTS:
         _check_fit(repository / part / CONFIGURATION, configurations[part])
-    version = max(_numbers(repository), default=0) + 1
     try:
         repository.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=repository, prefix=".next-") as work:
-            aside = Path(work)
-            _write(checkpoint.resolve(), aside, version)
-            try_out(str(aside / "decoder" / CHECKPOINT), called=str(checkpoint))
-            _put_into_place(aside, repository, version, configurations)
-    except OSError as error:
+        with FileLock(repository / LOCK):
+            version = max(_numbers(repository), default=0) + 1
+            _sweep(repository)
+            with TemporaryDirectory(dir=repository, prefix=ASIDE) as work:
+                aside = Path(work)
+                _write(checkpoint.resolve(), aside, version)
+                try_out(str(aside / "decoder" / CHECKPOINT), called=str(checkpoint))
+                _put_into_place(aside, repository, version, configurations)
+            prune(repository, kept=kept)
+    except (OSError, NotImplementedError) as error:  # the latter where nothing can be locked
         raise RepositoryMisfit(f"cannot write {repository}: {error}") from error
-    prune(repository, kept=kept)
     return version
 
 
@@ -77,10 +83,22 @@ def prune(repository: Path, *, kept: int = KEPT) -> Sequence[int]:
     return old
 
 
+def _folders(repository: Path) -> list[Path]:
+    """Return the folders of all versions, also of those that are not whole."""
+    return [folder for part in PARTS for folder in (repository / part).glob("[0-9]*")]
+
+
 def _numbers(repository: Path) -> set[int]:
-    """Return what numbers are taken, also by versions that are not whole."""
-    folders = (folder for part in PARTS for folder in (repository / part).glob("[0-9]*"))
-    return {int(folder.name) for folder in folders}
+    """Return what numbers are taken: a server may run a version that is not whole any more."""
+    return {int(folder.name) for folder in _folders(repository)}
+
+
+def _sweep(repository: Path) -> None:
+    """Remove what was left by one that was killed; whoever holds the lock is alone with it."""
+    whole = versions(repository)
+    halves = [folder for folder in _folders(repository) if int(folder.name) not in whole]
+    for left in (*repository.glob(f"{ASIDE}*"), *halves):
+        shutil.rmtree(left)
 
 
 def _check_fit(file: Path, needed: ModelConfig) -> None:

@@ -1,6 +1,7 @@
 """Checkpoints as versions of a repository: whole, tried first, of one shape, and not for ever."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def test_a_checkpoint_that_does_not_decide_is_never_offered(
     folder = tmp_path / "repository"
     with pytest.raises(TrialFailed, match=f"{checkpoint} cannot be served.* not finite"):
         add(checkpoint, folder)
-    assert os.listdir(folder) == []
+    assert os.listdir(folder) == [".lock"]
 
 
 def test_what_a_trial_meets_is_told() -> None:
@@ -93,8 +94,20 @@ def test_one_that_was_not_put_into_place_whole_is_no_version(
     folder = tmp_path / "repository"
     add(checkpoint, folder)
     (folder / "encoder" / "1").rename(folder / "gone")  # as where it was killed in between
+    (folder / ".next-killed" / "decoder").mkdir(parents=True)
     assert versions(folder) == []
     assert add(checkpoint, folder) == 2
+    assert sorted(os.listdir(folder)) == [".lock", "decoder", "encoder", "gone"]
+    assert sorted(os.listdir(folder / "decoder")) == ["2", "config.pbtxt"]  # nor half of 1
+
+
+def test_those_that_add_at_once_add_one_after_the_other(
+    checkpoint: Path, tmp_path: Path, untried: None
+) -> None:
+    folder = tmp_path / "repository"
+    with ThreadPoolExecutor(4) as pool:
+        added = list(pool.map(lambda _: add(checkpoint, folder, kept=4), range(4)))
+    assert sorted(added) == versions(folder) == [1, 2, 3, 4]
 
 
 def test_a_checkpoint_of_another_shape_than_what_is_served_is_refused(checkpoint: Path) -> None:
