@@ -132,6 +132,7 @@ async def test_what_is_not_heard_in_time_is_dropped_and_told() -> None:
             await stream.send(tone(chunks=50))
         await until(lambda: sessions[session_id].next_index == 101)
         decoder.go_on.set()
+        await stream.until("decision", chunk=100)  # before the end adds a chunk
         await stream.send({"type": "audio.end"})
         events = await stream.rest()
     overruns = [(each["start_ms"], each["end_ms"], each["chunks"]) for each in stream.of("overrun")]

@@ -20,7 +20,7 @@ from soundflow.null import NullEncoder
 from stack.ports import free_ports
 from stack.triton import TritonServer
 from tests.services.inference.triton_servers import freeze, metric, reach, thaw
-from tests.waiting import DEADLINE_S
+from tests.waiting import DEADLINE_S, until
 
 
 @asynccontextmanager
@@ -89,6 +89,8 @@ async def test_requests_of_many_clients_share_a_batch(triton: TritonServer) -> N
 
     before = counted()
     await asyncio.gather(*(client(number) for number in range(8)))
+    # The server counts a chunk a moment after it has answered.
+    await until(lambda: bool((counted() - before)[0] >= 400))
     chunks, batches = counted() - before
     assert chunks == 400
     assert batches < 0.8 * chunks
