@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install models run demo listen test check format protos protos-check protos-release lock \
-        helm-lint helm-server-check helm-schema stack-fetch export rollout rollout-check \
+        fetch-possible helm-lint helm-server-check helm-schema stack-fetch export rollout rollout-check \
         corpus train-small evaluate held-out compare eval-asr eval-sounds bench-embedded bench-pipeline \
         bench-churn bench-load bench-hour bench-hours bench-batch bench-gpu bench-faults up ps down screenshot clean
 
@@ -62,8 +62,16 @@ ps: ## show every part of it: state, health, ports
 down: ## end all of it
 	@$(BIN)/python -m stack down
 
-test: models ## run every test that this machine can run, WORKERS=5 at a time
+# Bytecode of all that tests import, once: each of their processes would make it for itself.
+$(VENV)/compiled: $(VENV)/installed
+	-@$(BIN)/pytest --collect-only --quiet >/dev/null 2>&1
+	@touch $@
+
+fetch-possible: install
 	@$(BIN)/python -m stack fetch --where-possible
+
+test: install ## run every test that this machine can run, WORKERS=5 at a time
+	@$(MAKE) --no-print-directory --jobs=3 models fetch-possible $(VENV)/compiled
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --durations=20
 
 check: install protos-check ## format, lint, types, protobuf, models, chart: all that needs no test run

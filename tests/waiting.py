@@ -11,7 +11,7 @@ async def until(
     condition: Callable[[], bool | Awaitable[bool]],
     *,
     within_s: float = DEADLINE_S,
-    every_s: float = 0.002,
+    every_s: float = 0.01,
 ) -> None:
     """Return once the condition holds; TimeoutError names it where it never does."""
     try:

@@ -117,9 +117,9 @@ class Clusters:
 
     def stop(self) -> None:
         """End all but the first, which is others' to end."""
-        for parts in self._parts.values():
-            if isinstance(parts, ModelParts):
-                parts.stop()
+        others = [parts for parts in self._parts.values() if isinstance(parts, ModelParts)]
+        with ThreadPoolExecutor(max(len(others), 1)) as pool:
+            list(pool.map(ModelParts.stop, others))
 
     def _start(self, served: Served, first: StackSettings) -> Parts:
         name = f"{served.model}-{len(self._parts)}"
