@@ -16,6 +16,7 @@ from stack.redis import RedisServer
 from tests.waiting import until
 
 LEASE_S = 0.6
+CLOCKS_S = 0.01  # how far a store's clock may differ from a test's within a lease
 
 
 def redis_config(
