@@ -7,6 +7,8 @@ from _pytest.runner import runtestprotocol
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from stack import ports
+
 # Folders whose tests share servers: started once, and too costly to start in every process.
 SHARING_SERVERS = (
     "tests/cluster/",
@@ -39,6 +41,13 @@ class Lanes(LoadScopeScheduling):  # type: ignore[misc]  # xdist is not typed
 
     def _split_scope(self, nodeid: str) -> str:
         return lane(nodeid)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each process ports of its own: two that choose from all take one twice at times."""
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:
+        ports.CHOICE = ports.CHOICE[int(worker["workerid"][2:]) :: worker["workercount"]]
 
 
 @pytest.hookimpl(optionalhook=True)  # without `-n` and xdist, tests run one after the other
